@@ -1,0 +1,63 @@
+"""The port through which the engine asks who may enter. Identity lives above and plugs in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+from uuid import UUID
+
+from collab_core.closes import CloseCode
+from collab_core.identity import RoomKey
+
+
+class Dialect(Enum):
+    """What a connection speaks."""
+
+    YJS = "yjs"
+    """The plain y-websocket protocol: binary frames only."""
+    DOJO_V1 = "dojo.v1"
+    """The same binary frames, and JSON text frames besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeRequest:
+    """An HTTP upgrade as the shell read it. `path` has no query; header names are lower case."""
+
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    subprotocols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an admitted connection may do. `expires_at` is in Unix seconds."""
+
+    key: RoomKey
+    user: UUID
+    name: str
+    can_write: bool
+    expires_at: float
+
+
+class Refused(Exception):
+    """The connection may not enter. It is accepted and then closed with `code`, so that clients can read why."""
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Authoriser(Protocol):
+    """Decides over upgrades and over tokens renewed on an open `dojo.v1` connection."""
+
+    async def admit(self, request: UpgradeRequest) -> Admission:
+        """Return what the caller may do, or raise `Refused`."""
+        ...
+
+    async def renew(self, token: str, current: Admission) -> Admission:
+        """Return `current` with the new token's expiry and rights; `Refused` if it is not for the same user and room."""
+        ...

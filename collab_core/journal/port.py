@@ -1,0 +1,72 @@
+"""The journal's port: where accepted updates become durable.
+
+The journal is append-only and any node may append: an edit needs no leader, no lock, no lease. What a row
+holds is exactly what arrived, one entry per update in arrival order, so that authorship survives; merging
+is for the wire and for the base only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from collab_core.identity import RoomKey
+
+
+class Entry(NamedTuple):
+    """One accepted update. `at_ms` is Unix time in milliseconds on the accepting node's clock."""
+
+    author: UUID
+    at_ms: int
+    update: bytes
+
+
+class Row(NamedTuple):
+    """What one group commit holds of one room. (`epoch`, `sequence`) is unique over all nodes and times:
+    the epoch is one process's life, the sequence counts its rows."""
+
+    key: RoomKey
+    epoch: UUID
+    sequence: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A room as the journal knows it, read in one statement: the base (`b""` if there is none yet) and the
+    updates of all unfolded rows. The rows' order is not causal: merge them as bytes before a document sees them."""
+
+    base: bytes
+    updates: Sequence[bytes]
+
+
+class JournalUnavailable(Exception):
+    """The store could not be reached or refused the statement; whether a commit happened is unknown."""
+
+
+Fold = Callable[[bytes, Sequence[bytes]], bytes]
+"""(base, updates) -> new base. Pure; the journal calls it inside the compaction's transaction."""
+
+
+class Journal(Protocol):
+    """A durable, append-only log of updates. Every method raises `JournalUnavailable` when the store is away."""
+
+    async def load(self, key: RoomKey) -> Loaded:
+        """Base plus unfolded rows of one room, in one statement."""
+        ...
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Commit the rows in one transaction. A row whose (epoch, sequence) is there already is left alone,
+        so that a retry after an unknown outcome is safe."""
+        ...
+
+    async def compact(self, key: RoomKey, fold: Fold) -> int:
+        """Fold exactly the rows read into a new base, in one transaction under the room's advisory lock, and move
+        them to the history. Returns how many rows were folded; 0 if another node holds the lock."""
+        ...
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        ...
