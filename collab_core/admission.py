@@ -59,5 +59,5 @@ class Authoriser(Protocol):
         ...
 
     async def renew(self, token: str, current: Admission) -> Admission:
-        """Return `current` with the new token's expiry and rights; `Refused` if it is not for the same user and room."""
+        """Return `current` with the new token's expiry and rights; `Refused` if it is for another user or room."""
         ...

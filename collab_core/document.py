@@ -1,0 +1,69 @@
+"""The engine's document: a view of a room's bytes that validates updates, answers what the text is, and encodes.
+
+It is never the truth. pycrdt can panic on a forged update and is then changed and no longer equal to its own
+encoding, so a document that refused or panicked is poisoned: it is thrown away and rebuilt from the log.
+pycrdt objects belong to one thread, and so does this.
+"""
+
+from __future__ import annotations
+
+from pycrdt import Doc, Text
+from pycrdt import get_update as diff_update
+
+from collab_core.wire.id_ranges import DeleteSet, IdRanges
+from collab_core.wire.messages import EMPTY_UPDATE, decode_state_vector
+from collab_core.wire.update import walk
+
+
+class EngineRefused(Exception):
+    """The engine would not take an update that the codec had passed; the document is poisoned now."""
+
+
+class Document:
+    """One live pycrdt document, and whether it can be trusted."""
+
+    def __init__(self, update: bytes = EMPTY_UPDATE) -> None:
+        self._doc: Doc[Text] = Doc()
+        self.poisoned = False
+        if update != EMPTY_UPDATE:
+            self.apply(update)
+
+    def apply(self, update: bytes) -> None:
+        """Integrate an update whose dependencies are all there. Raises `EngineRefused`."""
+        try:
+            self._doc.apply_update(update)
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # a Rust panic is a BaseException of a class that cannot be imported
+            self.poisoned = True
+            raise EngineRefused(str(error)) from error
+
+    def state(self) -> dict[int, int]:
+        """The state vector."""
+        return decode_state_vector(self._doc.get_state())
+
+    def deleted(self) -> DeleteSet:
+        """All deleted ranges."""
+        return delete_set_of(self._doc.get_update(self._doc.get_state()))
+
+    def encode(self) -> bytes:
+        """The whole document as one update, deleted content collected."""
+        return self._doc.get_update()
+
+    def encode_since(self, state_vector: bytes) -> bytes:
+        """What a peer at `state_vector` lacks, and the whole delete set."""
+        return self._doc.get_update(state_vector)
+
+    def text(self, name: str) -> str:
+        """The text of a root type; `""` if there is none of that name."""
+        return str(self._doc.get(name, type=Text))
+
+
+def delete_set_of(update: bytes) -> DeleteSet:
+    """The delete set of an update, as ranges."""
+    return {client: IdRanges(ranges) for client, ranges in walk(update).deletes.items()}
+
+
+def difference(update: bytes, state_vector: bytes) -> bytes:
+    """What a peer at `state_vector` lacks of `update`, worked out on bytes, without a document."""
+    return diff_update(update, state_vector)

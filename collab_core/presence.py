@@ -1,0 +1,172 @@
+"""Who is in a room and where their cursor is: the awareness protocol, merged for the whole room.
+
+Nobody can set or remove another person's presence. A client id belongs to the user who first showed it; among
+that user's connections the newest carries it. Only a frame with a single entry can claim an id: frames with
+several are the echoes that stock clients send of everything they receive. Clocks are the owners' own and are
+never restamped; a removal uses the last clock, as y-protocols' `removeAwarenessStates` does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from uuid import UUID
+
+from collab_core.wire.awareness import EMPTY, REMOVED, PresenceEntry, count_of, decode, encode, encode_client
+from collab_core.wire.lib0 import Reader
+
+FORGET_SECONDS = 60.0
+"""How long a removed client id keeps its owner and clock: late echoes must not revive it, nor someone else own it."""
+
+RECENT_BROADCASTS = 4
+"""Own broadcasts remembered, to recognise a whole frame that comes back byte by byte without decoding it."""
+
+
+@dataclass(slots=True)
+class _Presence:
+    user: UUID
+    member: int
+    """The connection that carries it; 0 once it is removed."""
+    clock: int
+    state: bytes
+    removed_at: float = 0.0
+
+
+class Presence:
+    """The presence of one room. Members are numbers that rise with each connection: a higher one is newer."""
+
+    def __init__(self, *, state_bytes: int, ids_per_member: int) -> None:
+        self._known: dict[int, _Presence] = {}
+        self._carried: dict[int, dict[int, bytes]] = {}  # member -> client id -> the id as it is encoded
+        self._changed: set[int] = set()
+        self._renewed: set[int] = set()
+        self._recent: deque[bytes] = deque(maxlen=RECENT_BROADCASTS)
+        self._state_bytes = state_bytes
+        self._ids_per_member = ids_per_member
+
+    @property
+    def pending(self) -> bool:
+        """Whether a broadcast would carry something."""
+        return bool(self._changed)
+
+    def receive(self, member: int, user: UUID, payload: bytes, now: float) -> bytes | None:
+        """Take a member's awareness payload. Returns a payload for this member alone, if it must be told something.
+
+        Echoes are turned away before they are decoded: a payload with several entries matters only if it holds
+        an id that this member carries. Raises `WireError` on a payload that was looked at and is malformed.
+        """
+        if payload in self._recent:
+            return None
+        carried = self._carried.get(member)
+        count = count_of(payload)
+        if count != 1 and not (carried and any(encoded in payload for encoded in carried.values())):
+            return None
+        if count == 1 and self._is_others(user, payload):
+            return None
+        answers = [
+            answer
+            for entry in decode(payload)
+            if (count == 1 or (carried and entry.client in carried))
+            and (answer := self._take(member, user, entry, now)) is not None
+        ]
+        return encode(answers) if answers else None
+
+    def _is_others(self, user: UUID, payload: bytes) -> bool:
+        reader = Reader(payload, 1)
+        known = self._known.get(reader.var_uint())
+        return known is not None and known.user != user
+
+    def _take(self, member: int, user: UUID, entry: PresenceEntry, now: float) -> PresenceEntry | None:
+        client, clock, state = entry
+        if len(state) > self._state_bytes:
+            return None
+        known = self._known.get(client)
+        if known is None:
+            if state == REMOVED or len(self._carried.get(member, ())) >= self._ids_per_member:
+                return None
+            self._known[client] = _Presence(user, member, clock, state)
+            self._carry(member, client)
+            self._changed.add(client)
+            return None
+        if known.user != user or known.member > member:
+            return None
+        if known.state == REMOVED and state != REMOVED and clock <= known.clock:
+            # Everyone has seen the removal at this clock and would refuse the state. Being told of its own
+            # removal makes the owner raise its clock and send the state again, at once.
+            return PresenceEntry(client, known.clock, REMOVED)
+        if clock < known.clock or (clock == known.clock and (state != REMOVED or known.state == REMOVED)):
+            if known.member != member and known.state != REMOVED and state == known.state:
+                self._move(known, client, member)  # the same tab on a newer connection, nothing else changed
+            return None
+        if len(self._carried.get(member, ())) >= self._ids_per_member and known.member != member:
+            return None
+        if state == REMOVED:
+            self._drop(client, known)
+            known.removed_at = now
+        else:
+            self._move(known, client, member)
+        unchanged = state == known.state
+        known.clock = clock
+        known.state = state
+        (self._renewed if unchanged and client not in self._changed else self._changed).add(client)
+        return None
+
+    def _carry(self, member: int, client: int) -> None:
+        self._carried.setdefault(member, {})[client] = encode_client(client)
+
+    def _drop(self, client: int, known: _Presence) -> None:
+        carried = self._carried.get(known.member)
+        if carried is not None:
+            carried.pop(client, None)
+            if not carried:
+                del self._carried[known.member]
+        known.member = 0
+
+    def _move(self, known: _Presence, client: int, member: int) -> None:
+        if known.member != member:
+            self._drop(client, known)
+            known.member = member
+            self._carry(member, client)
+
+    def leave(self, member: int, now: float) -> None:
+        """A connection ended: what it still carries is removed, at its last clock."""
+        for client in self._carried.pop(member, {}):
+            known = self._known[client]
+            known.member = 0
+            known.state = REMOVED
+            known.removed_at = now
+            self._renewed.discard(client)
+            self._changed.add(client)
+
+    def broadcast(self) -> bytes:
+        """What changed since the last broadcast, as one payload for everyone."""
+        return self._merged(self._changed)
+
+    def heartbeat(self, now: float) -> bytes:
+        """What was renewed since the last heartbeat, as one payload for everyone, owners included; `EMPTY` if nothing
+        was. Forgets ids that were removed long ago."""
+        for client, known in list(self._known.items()):
+            if known.state == REMOVED and now - known.removed_at > FORGET_SECONDS and client not in self._changed:
+                del self._known[client]
+        return self._merged(self._renewed)
+
+    def everyone(self) -> bytes:
+        """All that are here, for a newcomer."""
+        return encode(
+            [PresenceEntry(client, k.clock, k.state) for client, k in self._known.items() if k.state != REMOVED]
+        )
+
+    def states(self) -> dict[int, tuple[UUID, bytes]]:
+        """Client id -> (user, JSON state) of all that are here."""
+        return {client: (k.user, k.state) for client, k in self._known.items() if k.state != REMOVED}
+
+    def _merged(self, clients: set[int]) -> bytes:
+        if not clients:
+            return EMPTY
+        known = self._known
+        sent = list(clients)
+        payload = encode([PresenceEntry(client, known[client].clock, known[client].state) for client in sent])
+        self._changed.difference_update(sent)
+        self._renewed.difference_update(sent)
+        self._recent.append(payload)
+        return payload
