@@ -7,6 +7,9 @@ pycrdt objects belong to one thread, and so does this.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pycrdt import Doc, Text
 from pycrdt import get_update as diff_update
 
@@ -20,43 +23,52 @@ class EngineRefused(Exception):
 
 
 class Document:
-    """One live pycrdt document, and whether it can be trusted."""
+    """One live pycrdt document. After `EngineRefused` from any method it must not be used any more."""
 
     def __init__(self, update: bytes = EMPTY_UPDATE) -> None:
         self._doc: Doc[Text] = Doc()
-        self.poisoned = False
         if update != EMPTY_UPDATE:
             self.apply(update)
 
     def apply(self, update: bytes) -> None:
         """Integrate an update whose dependencies are all there. Raises `EngineRefused`."""
-        try:
+        with _panics_as_refusals():
             self._doc.apply_update(update)
-        except (KeyboardInterrupt, SystemExit, MemoryError):
-            raise
-        except BaseException as error:  # a Rust panic is a BaseException of a class that cannot be imported
-            self.poisoned = True
-            raise EngineRefused(str(error)) from error
 
     def state(self) -> dict[int, int]:
         """The state vector."""
-        return decode_state_vector(self._doc.get_state())
+        with _panics_as_refusals():
+            return decode_state_vector(self._doc.get_state())
 
     def deleted(self) -> DeleteSet:
         """All deleted ranges."""
-        return delete_set_of(self._doc.get_update(self._doc.get_state()))
+        with _panics_as_refusals():
+            return delete_set_of(self._doc.get_update(self._doc.get_state()))
 
     def encode(self) -> bytes:
         """The whole document as one update, deleted content collected."""
-        return self._doc.get_update()
+        with _panics_as_refusals():
+            return self._doc.get_update()
 
     def encode_since(self, state_vector: bytes) -> bytes:
         """What a peer at `state_vector` lacks, and the whole delete set."""
-        return self._doc.get_update(state_vector)
+        with _panics_as_refusals():
+            return self._doc.get_update(state_vector)
 
     def text(self, name: str) -> str:
         """The text of a root type; `""` if there is none of that name."""
-        return str(self._doc.get(name, type=Text))
+        with _panics_as_refusals():
+            return str(self._doc.get(name, type=Text))
+
+
+@contextmanager
+def _panics_as_refusals() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
+        raise
+    except BaseException as error:  # a Rust panic is a BaseException of a class that cannot be imported
+        raise EngineRefused(f"{type(error).__name__}: {error}") from error
 
 
 def delete_set_of(update: bytes) -> DeleteSet:

@@ -13,19 +13,20 @@ from collections import deque
 class SavedLedger:
     """One member's numbers. Positions never fall: each is the feed's end at the time of placing."""
 
-    __slots__ = ("_pending", "_up_to", "_waiting", "received")
+    __slots__ = ("_pending", "_waiting", "received", "up_to")
 
     def __init__(self) -> None:
         self.received = 0
         """How many sync updates came so far."""
-        self._up_to = 0
+        self.up_to = 0
+        """What was told last."""
         self._pending: deque[tuple[int, int]] = deque()  # (number, position), both rising
         self._waiting: list[int] = []  # rising; numbers not placed yet
 
     @property
     def settled(self) -> bool:
         """Whether everything received has been told as saved."""
-        return self._up_to == self.received
+        return self.up_to == self.received
 
     def receive(self) -> int:
         """Count one more; returns its number."""
@@ -60,11 +61,11 @@ class SavedLedger:
     def committed(self, position: int) -> int | None:
         """The journal has committed up to `position`. Returns a new `upTo`, or `None` if nothing changed."""
         limit = self._waiting[0] if self._waiting else self.received + 1
-        up_to = self._up_to
+        up_to = self.up_to
         pending = self._pending
         while pending and pending[0][1] <= position and pending[0][0] < limit:
             up_to = pending.popleft()[0]
-        if up_to == self._up_to:
+        if up_to == self.up_to:
             return None
-        self._up_to = up_to
+        self.up_to = up_to
         return up_to

@@ -1,0 +1,317 @@
+"""One WebSocket: the thin shell between a socket and a room.
+
+Two choices keep thousands of idle connections small and a fan-out cheap. All connections read through one
+shared buffer, so an idle one holds none and a long message leaves nothing behind. And a frame to a member is
+ready-made bytes, written to the socket directly; only what the socket does not take goes to the transport's
+buffer, and from then until it has drained the member is behind (`Room.blocked`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import socket
+import struct
+import termios
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from collab_core.admission import Refused
+from collab_core.closes import CloseCode
+from collab_core.handshake import BadHandshake, PlainRequest, Upgrade, http_response, read_request
+from collab_core.member import Member
+from collab_core.room import Room
+from collab_core.wire import frames
+from collab_core.wire.frames import Frame, FrameError, FrameReader
+
+if TYPE_CHECKING:
+    from collab_core.server import LiveServer
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS = 10.0
+"""From the connection's start to a complete upgrade request."""
+CLOSE_SECONDS = 3.0
+"""How long a closing connection waits for the peer's close frame."""
+READ_BUFFER_BYTES = 256 * 1024
+
+_shared = memoryview(bytearray(READ_BUFFER_BYTES))
+"""Filled and emptied within one callback of the event loop, so all connections of a thread can share it."""
+
+
+class _State(Enum):
+    HANDSHAKE = auto()
+    ADMITTING = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class _Command(msgspec.Struct):
+    """A JSON text frame of a `dojo.v1` client."""
+
+    type: str
+    token: str = ""
+
+
+class LiveConnection(asyncio.BufferedProtocol):
+    """A member's socket. Implements `collab_core.member.Connection`."""
+
+    __slots__ = (
+        "_early",
+        "_fd",
+        "_member",
+        "_paused",
+        "_reader",
+        "_renewal",
+        "_room",
+        "_server",
+        "_state",
+        "_timer",
+        "_transport",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, server: LiveServer) -> None:
+        self._server = server
+        self._state = _State.HANDSHAKE
+        self._early = b""  # of the handshake, or frames that came before the admission was decided
+        self._fd = -1
+        self._paused = False
+        self._reader: FrameReader | None = None
+        self._room: Room | None = None
+        self._member: Member | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._renewal: asyncio.Task[None] | None = None
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._server.limits.outbox_bytes)
+        self._fd = sock.fileno()
+        # Zero: whatever the socket does not take makes the member "behind" at once, and it is not any more only
+        # when the socket has taken everything.
+        transport.set_write_buffer_limits(high=0)
+        self._server.connections.add(self)
+        self._after(HANDSHAKE_SECONDS, transport.abort)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _shared
+
+    def buffer_updated(self, nbytes: int) -> None:
+        chunk = bytes(_shared[:nbytes])
+        if self._state is _State.OPEN or self._state is _State.CLOSING:
+            self._read(chunk)
+        elif self._state is _State.HANDSHAKE:
+            self._early += chunk
+            self._handshake()
+        elif self._state is _State.ADMITTING:
+            self._early += chunk  # at most one buffer: reading is paused
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        if self._room is not None and self._member is not None:
+            self._room.blocked(self._member)
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._room is not None and self._member is not None and self._state is _State.OPEN:
+            self._room.drained(self._member)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state = _State.CLOSED
+        self._cancel_timer()
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._server.connections.discard(self)
+        if self._room is not None and self._member is not None:
+            self._member.ended = True
+            self._server.hub.left(self._room, self._member)
+        self._room = self._member = None
+
+    # Entering
+
+    def _handshake(self) -> None:
+        try:
+            asked = read_request(self._early)
+        except BadHandshake as error:
+            self._answer(error.response)
+            return
+        if asked is None:
+            return
+        self._cancel_timer()
+        if isinstance(asked, PlainRequest):
+            status, content_type, body = self._server.plain(asked.path)
+            self._answer(http_response(status, content_type, body))
+            return
+        self._transport.write(asked.response)
+        self._early = asked.rest
+        self._state = _State.ADMITTING
+        self._transport.pause_reading()
+        self._server.own(self._admit(asked), name="admit")
+
+    def _answer(self, response: bytes) -> None:
+        self._cancel_timer()
+        self._transport.write(response)
+        self._state = _State.CLOSED
+        self._transport.close()
+
+    async def _admit(self, asked: Upgrade) -> None:
+        try:
+            admission = await self._server.authoriser.admit(asked.request)
+            if self._state is not _State.ADMITTING:
+                return
+            # From here on the room may write to this connection.
+            self._state = _State.OPEN
+            self._room, self._member = await self._server.hub.join(admission, asked.dialect, self)
+        except Refused as refused:
+            if self._state is _State.OPEN or self._state is _State.ADMITTING:
+                self._state = _State.OPEN
+                self._server.hub.metrics.closes[refused.code.label] += 1
+                self.close(refused.code, refused.reason)
+            return
+        except Exception:
+            logger.exception("a connection could not be admitted")
+            self._state = _State.OPEN
+            self.close(CloseCode.ROOM_UNAVAILABLE, CloseCode.ROOM_UNAVAILABLE.label)
+            return
+        if self._transport.is_closing():
+            # It went away while the room was loading, and `connection_lost` knew no room yet.
+            self._server.hub.left(self._room, self._member)
+            self._room = self._member = None
+            return
+        self._reader = FrameReader(self._server.limits.first_sync_bytes)
+        if self._paused:
+            self._room.blocked(self._member)
+        self._transport.resume_reading()
+        if self._early:
+            early, self._early = self._early, b""
+            self._read(early)
+
+    # Reading
+
+    def _read(self, chunk: bytes) -> None:
+        reader, member = self._reader, self._member
+        if reader is None:
+            return
+        if member is not None and reader.limit != (limit := self._server.message_limit(member)):
+            reader.limit = limit
+        try:
+            for frame in reader.feed(chunk):
+                self._frame(frame)
+                if self._state is not _State.OPEN:
+                    return
+                if member is not None and reader.limit != (limit := self._server.message_limit(member)):
+                    reader.limit = limit
+        except FrameError as error:
+            self._expel(CloseCode.TOO_LARGE if error.too_large else CloseCode.MALFORMED, str(error))
+
+    def _frame(self, frame: Frame) -> None:
+        if self._state is _State.CLOSING:
+            if frame.opcode == frames.CLOSE:
+                self._transport.close()
+            return
+        room, member = self._room, self._member
+        if room is None or member is None:
+            return
+        if frame.opcode == frames.BINARY:
+            room.receive(member, frame.payload)
+        elif frame.opcode == frames.CLOSE:
+            self._state = _State.CLOSED
+            self._transport.write(frames.encode(frames.CLOSE, frame.payload[:2]))
+            self._transport.close()
+        elif not member.bucket.take(time.monotonic()):
+            self._expel(CloseCode.FLOOD, "")
+        elif frame.opcode == frames.TEXT:
+            self._text(member, frame.payload)
+        else:
+            member.heard = time.monotonic()
+            if frame.opcode == frames.PING and not self._paused:
+                self.write(frames.encode(frames.PONG, frame.payload))
+
+    def _text(self, member: Member, payload: bytes) -> None:
+        if not member.speaks_json:
+            self._expel(CloseCode.MALFORMED, "text frames need the subprotocol dojo.v1")
+            return
+        member.heard = time.monotonic()
+        try:
+            command = msgspec.json.decode(payload, type=_Command)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            member.tell({"type": "error", "code": "malformed_json", "message": "not a JSON object with a type"})
+            return
+        if command.type != "auth":
+            member.tell({"type": "error", "code": "unknown_type", "message": "the only command is auth"})
+        elif self._renewal is not None:
+            member.tell({"type": "error", "code": "busy", "message": "a renewal is under way"})
+        else:
+            self._renewal = self._server.own(self._renew(member, command.token), name="renew")
+
+    async def _renew(self, member: Member, token: str) -> None:
+        try:
+            member.admission = await self._server.authoriser.renew(token, member.admission)
+            member.tell({"type": "renewed", "expiresAt": int(member.admission.expires_at * 1000)})
+        except Refused as refused:
+            member.tell({"type": "error", "code": "token_refused", "message": refused.reason})
+        finally:
+            self._renewal = None
+
+    # Writing
+
+    @property
+    def unsent(self) -> int:
+        """Bytes in the transport's and the kernel's send buffers."""
+        if self._state is _State.CLOSED or self._transport.is_closing():
+            return 0
+        queued: int = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+        return self._transport.get_write_buffer_size() + queued
+
+    def write(self, frame: bytes) -> None:
+        """Send one ready-made frame, directly unless something is buffered."""
+        # The transport closes the descriptor before it tells us; its number may be another connection's by now.
+        if self._state is not _State.OPEN or self._transport.is_closing():
+            return
+        if self._paused:
+            self._transport.write(frame)
+            return
+        try:
+            sent = os.write(self._fd, frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._transport.abort()
+            return
+        if sent < len(frame):
+            self._transport.write(memoryview(frame)[sent:])
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Send a close frame, then wait for the peer's, but not for long."""
+        if self._state is not _State.OPEN or self._transport.is_closing():
+            return
+        self._transport.write(frames.encode_close(code, reason[:120]))
+        self._state = _State.CLOSING
+        self._after(CLOSE_SECONDS, self._transport.abort)
+        self._transport.resume_reading()
+
+    def _expel(self, code: CloseCode, reason: str) -> None:
+        if self._room is not None and self._member is not None:
+            self._room.expel(self._member, code, reason)
+
+    def _after(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,108 @@
+"""The opening handshake, sans-I/O: an HTTP request's bytes in, the response's bytes and what was asked out.
+
+RFC 6455 section 4 is `websockets`' part; ours is to bound it, to choose the dialect, and to keep the query
+(which holds a token) away from anything that logs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from collab_core.admission import Dialect, UpgradeRequest
+
+MAX_REQUEST_BYTES = 16 * 1024
+"""Request line and headers: room for cookies and a token of 8 KiB."""
+
+_END = b"\r\n\r\n"
+_SILENT = logging.Logger("handshake", level=logging.CRITICAL + 1)
+"""`websockets` logs request lines at debug level, and with them the token."""
+
+
+class BadHandshake(Exception):
+    """The request is no upgrade we can answer. `response` is the complete HTTP answer."""
+
+    def __init__(self, response: bytes) -> None:
+        super().__init__("bad handshake")
+        self.response = response
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A handshake that may be accepted: answer with `response`; bytes in `rest` are frames already."""
+
+    request: UpgradeRequest
+    dialect: Dialect
+    response: bytes
+    rest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """An HTTP GET that asks for no upgrade: health and metrics."""
+
+    path: str
+
+
+def read_request(data: bytes) -> Upgrade | PlainRequest | None:
+    """Parse what arrived so far; `None` if the request is not complete. Raises `BadHandshake`."""
+    end = data.find(_END)
+    if end < 0:
+        if len(data) > MAX_REQUEST_BYTES:
+            raise BadHandshake(http_response(431, "text/plain", b"request headers too large"))
+        return None
+    if end > MAX_REQUEST_BYTES:
+        raise BadHandshake(http_response(431, "text/plain", b"request headers too large"))
+    protocol = ServerProtocol(select_subprotocol=_choose, logger=_SILENT)
+    protocol.receive_data(data[: end + len(_END)])
+    events = protocol.events_received()
+    if protocol.handshake_exc is not None or not events or not isinstance(events[0], Request):
+        raise BadHandshake(http_response(400, "text/plain", b"not a valid HTTP request"))
+    request = events[0]
+    try:
+        target = urlsplit(request.path)
+        query = dict(parse_qsl(target.query, keep_blank_values=True, max_num_fields=32))
+    except ValueError:
+        raise BadHandshake(http_response(400, "text/plain", b"malformed query")) from None
+    headers = _headers(request.headers)
+    if "upgrade" not in headers:
+        return PlainRequest(target.path)
+    response = protocol.accept(request)
+    answer = response.serialize()
+    if response.status_code != 101:
+        raise BadHandshake(answer)
+    offered = tuple(name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip())
+    dialect = Dialect.DOJO_V1 if Dialect.DOJO_V1.value in offered else Dialect.YJS
+    return Upgrade(UpgradeRequest(target.path, query, headers, offered), dialect, answer, data[end + len(_END) :])
+
+
+def _choose(_protocol: ServerProtocol, offered: object) -> Subprotocol | None:
+    assert isinstance(offered, list | tuple)
+    return Subprotocol(Dialect.DOJO_V1.value) if Dialect.DOJO_V1.value in offered else None
+
+
+def _headers(headers: Headers) -> dict[str, str]:
+    return {name.lower(): ", ".join(headers.get_all(name)) for name in set(headers)}
+
+
+def http_response(status: int, content_type: str, body: bytes) -> bytes:
+    """A complete HTTP/1.1 response that ends the connection."""
+    return (
+        f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n"
+    ).encode() + body
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}

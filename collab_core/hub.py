@@ -1,0 +1,222 @@
+"""The rooms of one node: opened once, evicted when idle, compacted, drained at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from uuid import UUID
+
+from collab_core.admission import Admission, Dialect, Refused
+from collab_core.closes import CloseCode
+from collab_core.document import EngineRefused
+from collab_core.identity import RoomKey
+from collab_core.journal.port import Journal, JournalUnavailable
+from collab_core.journal.writer import Health, JournalWriter
+from collab_core.limits import Limits
+from collab_core.member import Connection, Member
+from collab_core.metrics import EngineMetrics
+from collab_core.opening import fold, open_log
+from collab_core.room import Room
+from collab_core.tuning import Tuning
+from collab_core.view import View
+
+logger = logging.getLogger(__name__)
+
+
+class Hub:
+    """Opens rooms, single flight: everyone who asks for a room while it loads waits for the same load."""
+
+    def __init__(
+        self, journal: Journal, writer: JournalWriter, *, limits: Limits, tuning: Tuning, metrics: EngineMetrics
+    ) -> None:
+        self.rooms: dict[RoomKey, Room] = {}
+        self.metrics = metrics
+        self.draining = False
+        self._journal = journal
+        self._writer = writer
+        self._limits = limits
+        self._tuning = tuning
+        self._opening: dict[RoomKey, asyncio.Task[Room]] = {}
+        self._tenant_rooms: Counter[UUID] = Counter()
+        self._tenant_members: Counter[UUID] = Counter()
+        self._evictions: dict[RoomKey, asyncio.TimerHandle] = {}
+        self._compactions: dict[RoomKey, asyncio.Task[None]] = {}
+        self._compacted_at: dict[RoomKey, int] = {}
+        self._one_compaction = asyncio.Lock()
+        self._heartbeats: dict[RoomKey, asyncio.TimerHandle] = {}
+        self._next_number = 0
+        writer.on_health.append(self._journal_health)
+
+    async def join(self, admission: Admission, dialect: Dialect, connection: Connection) -> tuple[Room, Member]:
+        """Open the room if need be and let the connection in. Raises `Refused`."""
+        if self.draining:
+            raise Refused(CloseCode.RESTARTING, "this node is going away")
+        room = await self._room(admission.key)
+        while self.rooms.get(room.key) is not room:  # it was evicted between its opening and our turn
+            room = await self._room(admission.key)
+        now = time.monotonic()
+        if room.faults.banned(admission.user, now):
+            raise Refused(CloseCode.FORBIDDEN, "too many updates that no document can take")
+        tenant = admission.key.tenant
+        if (
+            len(room.members) >= self._limits.members_per_room
+            or self._tenant_members[tenant] >= self._limits.members_per_tenant
+        ):
+            raise Refused(CloseCode.ROOM_FULL, "room or tenant is full")
+        self._next_number += 1
+        member = Member(self._next_number, admission, dialect, connection, limits=self._limits, now=now)
+        self._tenant_members[tenant] += 1
+        if (eviction := self._evictions.pop(room.key, None)) is not None:
+            eviction.cancel()
+        room.join(member)
+        return room, member
+
+    def left(self, room: Room, member: Member) -> None:
+        """The member's socket is gone, whoever closed it. Call exactly once for each `join`."""
+        room.leave(member)
+        tenant = room.key.tenant
+        self._tenant_members[tenant] -= 1
+        if not self._tenant_members[tenant]:
+            del self._tenant_members[tenant]
+
+    async def _room(self, key: RoomKey) -> Room:
+        room = self.rooms.get(key)
+        if room is not None:
+            return room
+        opening = self._opening.get(key)
+        if opening is None:
+            if self._tenant_rooms[key.tenant] >= self._limits.rooms_per_tenant:
+                raise Refused(CloseCode.ROOM_FULL, "the tenant has too many rooms open")
+            opening = asyncio.get_running_loop().create_task(self._open(key), name=f"open {key.room}")
+            self._opening[key] = opening
+            opening.add_done_callback(lambda _task: self._opening.pop(key, None))
+        try:
+            # One waiter that goes away must not take the load from the others.
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if opening.cancelled():
+                raise Refused(CloseCode.RESTARTING, "this node is going away") from None
+            raise
+        except (JournalUnavailable, TimeoutError, ValueError) as error:
+            raise Refused(CloseCode.ROOM_UNAVAILABLE, "the room could not be loaded") from error
+
+    async def _open(self, key: RoomKey) -> Room:
+        try:
+            async with asyncio.timeout(self._tuning.open_seconds):
+                loaded = await self._journal.load(key)
+            log, document = open_log(loaded.base, loaded.updates)
+        except (JournalUnavailable, TimeoutError, ValueError) as error:
+            self.metrics.rooms_failed += 1
+            logger.error("room %s could not be loaded: %s", key, error)
+            raise
+        room = Room(
+            key,
+            log,
+            View(log, document, self.metrics),
+            self._writer,
+            limits=self._limits,
+            tuning=self._tuning,
+            metrics=self.metrics,
+            on_empty=self._emptied,
+        )
+        self.rooms[key] = room
+        self._tenant_rooms[key.tenant] += 1
+        self.metrics.rooms = len(self.rooms)
+        self.metrics.rooms_opened += 1
+        # Spread over the interval: rooms that open together must not beat together.
+        self._heartbeats[key] = self._later(random.uniform(0, self._tuning.heartbeat_seconds), self._heartbeat, room)  # noqa: S311
+        self._compacted_at[key] = -len(loaded.updates)
+        self._emptied(room)
+        return room
+
+    def _later(self, seconds: float, callback: object, room: Room) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback, room)  # type: ignore[arg-type]
+
+    def _heartbeat(self, room: Room) -> None:
+        self._heartbeats[room.key] = self._later(self._tuning.heartbeat_seconds, self._heartbeat, room)
+        room.heartbeat(time.time())
+        if room.feed.committed - self._compacted_at[room.key] > self._tuning.compact_rows:
+            self._compact(room)
+
+    # Going to sleep
+
+    def _emptied(self, room: Room) -> None:
+        if room.key in self._evictions:
+            return
+        self._evictions[room.key] = self._later(self._tuning.evict_after_seconds, self._evict, room)
+
+    def _evict(self, room: Room) -> None:
+        del self._evictions[room.key]
+        if room.members:
+            return
+        if room.feed.committed < room.feed.appended or room.key in self._compactions:
+            self._emptied(room)  # what it holds is not all in the journal yet: look again later
+            return
+        if room.feed.committed > self._compacted_at[room.key]:
+            self._compact(room)  # a room that sleeps costs one row to open
+        self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        room.close()
+        del self.rooms[room.key]
+        self._heartbeats.pop(room.key).cancel()
+        self._compacted_at.pop(room.key)
+        self._tenant_rooms[room.key.tenant] -= 1
+        if not self._tenant_rooms[room.key.tenant]:
+            del self._tenant_rooms[room.key.tenant]
+        self.metrics.rooms = len(self.rooms)
+        self.metrics.rooms_evicted += 1
+
+    def _compact(self, room: Room) -> None:
+        if room.key in self._compactions or self._writer.health is not Health.OK:
+            return
+        self._compacted_at[room.key] = room.feed.committed
+        task = asyncio.get_running_loop().create_task(self._compact_one(room.key), name=f"compact {room.key.room}")
+        self._compactions[room.key] = task
+        task.add_done_callback(lambda _task: self._compactions.pop(room.key, None))
+
+    async def _compact_one(self, key: RoomKey) -> None:
+        async with self._one_compaction:
+            try:
+                folded = await self._journal.compact(key, fold)
+                logger.debug("folded %d rows of room %s", folded, key)
+            except (JournalUnavailable, EngineRefused, ValueError) as error:
+                logger.warning("room %s was not compacted, its rows stay: %s", key, error)
+
+    # The journal, and the end
+
+    def _journal_health(self, health: Health) -> None:
+        for room in list(self.rooms.values()):
+            room.tell_journal(reachable=health is Health.OK)
+
+    @property
+    def journal_reachable(self) -> bool:
+        """Whether what is accepted gets committed at the moment."""
+        return self._writer.health is Health.OK
+
+    async def drain(self, seconds: float) -> None:
+        """Take no one in any more, commit what is accepted, then close members a few at a time: stock clients ignore
+        retry hints, so it is the server that spreads their return."""
+        self.draining = True
+        ends = time.monotonic() + seconds
+        for opening in list(self._opening.values()):
+            opening.cancel()
+        await self._writer.drain(seconds / 2)
+        members = [(room, member) for room in self.rooms.values() for member in room.members.values()]
+        random.shuffle(members)
+        pause = min(1 / self._limits.closes_per_second, max(0.0, ends - time.monotonic()) / max(1, len(members)))
+        for at, (room, member) in enumerate(members):
+            room.expel(member, CloseCode.RESTARTING)
+            if at % 10 == 9:
+                await asyncio.sleep(pause * 10)
+        await self._writer.drain(max(0.1, ends - time.monotonic()))
+        for task in list(self._compactions.values()):
+            await asyncio.wait([task], timeout=max(0.1, ends - time.monotonic()))
+        for timer in self._evictions.values():
+            timer.cancel()
+        self._evictions.clear()
+        for room in list(self.rooms.values()):
+            self._forget(room)

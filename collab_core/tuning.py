@@ -1,0 +1,37 @@
+"""How the engine paces itself. Unlike limits, nothing here is refused: it trades latency against work."""
+
+from __future__ import annotations
+
+import msgspec
+
+KIB = 1024
+
+
+class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Defaults come from measurements on two cores (docs/benchmarks.md)."""
+
+    flush_pause_per_cost: float = 1.0
+    """After a flush the room waits this many times what flushing costs lately: 1.0 bounds it to half of a core."""
+    flush_ceiling_seconds: float = 0.020
+    """Longest wait between two flushes of a busy room."""
+    presence_pause_per_cost: float = 12.0
+    """The same for presence: cursors may be later than text, and are many more."""
+    presence_floor_seconds: float = 0.030
+    presence_ceiling_seconds: float = 0.110
+    heartbeat_seconds: float = 10.0
+    """Every member hears something at least this often. Stock clients give up after 30 s without a message and drop
+    presence not renewed for 30 s; they renew theirs every 15-18 s, so a renewal may be passed on at most 12 s late."""
+    evict_after_seconds: float = 30.0
+    """How long an empty room stays open: a reload or a short loss of network should find it warm."""
+    fold_pieces: int = 512
+    fold_bytes: int = 256 * KIB
+    """The tail of a room in memory is folded into its base past either bound. A member that lags behind the fold
+    is caught up with everything instead of a piece."""
+    compact_rows: int = 2_000
+    """Unfolded journal rows of one room after which they are folded into its base while it is open."""
+    open_seconds: float = 10.0
+    """How long a room's load may take before those who wait are closed with 4503."""
+    commit_interval_seconds: float = 0.005
+    """Shortest time between two group commits. Commits cost, rows hardly do."""
+    unsaved_after_seconds: float = 2.0
+    """How long a commit may go unanswered before members see `unsaved`."""

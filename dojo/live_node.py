@@ -1,0 +1,106 @@
+"""The live node: the process that holds the sockets and the rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import msgspec
+import uvloop
+
+from collab_core.hub import Hub
+from collab_core.journal.port import JournalUnavailable
+from collab_core.journal.postgres import PostgresJournal
+from collab_core.journal.writer import JournalWriter
+from collab_core.metrics import EngineMetrics
+from collab_core.server import LiveServer, PlainAnswer
+from dojo import ports
+from dojo.child import ChildStart
+from dojo.live_metrics import live_samples
+from dojo.settings import Settings
+from edge.live.gate import RoomGate
+from kernel.database import NotDurable
+from kernel.settings import SettingsError
+from kernel.telemetry import METRICS_CONTENT_TYPE, Readings, exposition, log_to
+from kernel.tokens import TokenVerifier
+
+DRAIN_SECONDS = 12.0
+"""From SIGTERM to the last close; the supervisor waits 15 s."""
+
+log = logging.getLogger(__name__)
+
+
+async def run(start: ChildStart) -> None:
+    """Serve until SIGTERM, then drain."""
+    settings = start.settings
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.database.journal is None or settings.database.service is None:
+        raise SettingsError("database.journal and database.service are not set: there is nowhere to save to")
+    journal = await PostgresJournal.open(settings.database.journal, settings.database.service)
+    writer = JournalWriter(
+        journal,
+        epoch=uuid4(),
+        backlog_bytes=settings.limits.backlog_bytes,
+        backlog_bytes_per_room=settings.limits.backlog_bytes_per_room,
+        interval_seconds=settings.engine.commit_interval_seconds,
+        unsaved_after=settings.engine.unsaved_after_seconds,
+    )
+    writer.start()
+    hub = Hub(journal, writer, limits=settings.limits, tuning=settings.engine, metrics=EngineMetrics())
+    server = LiveServer(hub, _gate(settings), settings.limits, _plain(hub, writer))
+    try:
+        port = await server.start(settings.live.host, settings.wanted_live_port)
+        # What lives now lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        start.ready({"live": ports.url("ws", settings.live.host, port)})
+        await stop.wait()
+    finally:
+        await server.stop(DRAIN_SECONDS)
+        await writer.close()
+        await journal.close()
+
+
+def _gate(settings: Settings) -> RoomGate:
+    verifier = TokenVerifier(msgspec.to_builtins(key) for key in settings.trusted_keys)
+    return RoomGate(verifier, settings.origins, time.time)
+
+
+def _plain(hub: Hub, writer: JournalWriter) -> Callable[[str], PlainAnswer]:
+    readings = Readings(lambda: live_samples(hub, writer))
+
+    def answer(path: str) -> PlainAnswer:
+        if path == "/health/live":
+            return 200, "application/json", b'{"status":"ok"}'
+        if path == "/health/ready":
+            ready = not hub.draining
+            return (200, "application/json", b'{"status":"ok"}') if ready else (503, "application/json", b"{}")
+        if path == "/metrics":
+            return 200, METRICS_CONTENT_TYPE, exposition(readings)
+        return 404, "text/plain", b"no such path"
+
+    return answer
+
+
+def main() -> int:
+    """The process; returns its exit code."""
+    try:
+        start = ChildStart.from_process()
+        log_to(None, service="live", level=start.settings.log_level)
+        uvloop.run(run(start))
+    except (SettingsError, JournalUnavailable, NotDurable, OSError) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
