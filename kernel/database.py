@@ -1,0 +1,101 @@
+"""Postgres as all services use it: connections, the tenant a transaction speaks for, and proof of durability.
+
+Every table carries a tenant and row-level security. A transaction names its tenant once, in `app.tenant`, and sees
+and writes nothing of anybody else's; a transaction that names none sees nothing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+CONNECT_SECONDS: Final = 5.0
+POOL_IDLE_SECONDS: Final = 300.0
+"""A pooled connection unused for this long is given back to the server."""
+
+
+class NotDurable(Exception):
+    """This Postgres would acknowledge a commit that a power cut can undo."""
+
+
+async def connect(dsn: str, *, name: str, statement_seconds: float) -> Any:
+    """One `asyncpg.Connection` of its own. `name` is what the server's views and logs call it.
+
+    A statement is given up by the server after `statement_seconds`, and by the client a second later: the server
+    cannot tell when it is the server that hangs. Raises what `asyncpg.connect` raises.
+    """
+    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, **_options(name, statement_seconds))
+
+
+async def create_pool(dsn: str, *, name: str, statement_seconds: float, max_size: int, min_size: int = 0) -> Any:
+    """An `asyncpg.Pool`. Connections are made when first needed, so it can be had while the server is away.
+
+    Statements are prepared and cached per connection: put no transaction pooler in between.
+    """
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=CONNECT_SECONDS,
+        max_inactive_connection_lifetime=POOL_IDLE_SECONDS,
+        **_options(name, statement_seconds),
+    )
+
+
+@asynccontextmanager
+async def tenant_scope(pool: Any, tenant: UUID, *, acquire_seconds: float | None = None) -> AsyncIterator[Any]:
+    """A transaction that speaks for `tenant`, on a connection of `pool`; committed at the end, undone on an error.
+
+    Waits at most `acquire_seconds` for a connection (None: as long as it takes), then raises `TimeoutError`.
+    """
+    async with pool.acquire(timeout=acquire_seconds) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            # set_config takes a parameter where SET takes none; `true` ends it with the transaction.
+            await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant))
+            yield connection
+            await transaction.commit()
+        except (TimeoutError, asyncio.CancelledError):
+            # A statement is still under way, perhaps on a server that hangs: a ROLLBACK would wait behind it.
+            connection.terminate()
+            raise
+        except BaseException:
+            if not connection.is_closed():
+                await transaction.rollback()
+            raise
+
+
+async def check_durability(connection: Any) -> None:
+    """Raise `NotDurable` unless what `connection` commits is on disk when the commit returns."""
+    row = await connection.fetchrow(
+        "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,"
+        " current_setting('full_page_writes') AS full_page_writes, current_user AS role"
+    )
+    # `local`, `remote_write` and `remote_apply` all wait for the server's own disk; only `off` does not.
+    loose = [name for name in ("fsync", "synchronous_commit", "full_page_writes") if row[name] == "off"]
+    if loose:
+        raise NotDurable(
+            f"Postgres has {', '.join(f'{name} = off' for name in loose)} for role {row['role']}: edits told to be"
+            " saved could be lost. Set it to on (ALTER SYSTEM or ALTER ROLE) and start again"
+        )
+
+
+def _options(name: str, statement_seconds: float) -> dict[str, Any]:
+    milliseconds = str(int(statement_seconds * 1000))
+    return {
+        "command_timeout": statement_seconds + 1.0,
+        "server_settings": {
+            "application_name": name,
+            "statement_timeout": milliseconds,
+            "lock_timeout": milliseconds,
+            # A client that hangs in the middle of a transaction must not keep its locks.
+            "idle_in_transaction_session_timeout": milliseconds,
+            "jit": "off",
+        },
+    }

@@ -1,0 +1,69 @@
+"""A real Postgres for the whole suite, and a fresh migrated database for each test that asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import asyncpg
+import pytest
+
+from collab_core.journal.postgres import MIGRATIONS
+from dojo.embedded.postgres import DATABASE, OWNER, EmbeddedPostgres
+from kernel.migrations import migrate
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database of the suite's server."""
+
+    server: EmbeddedPostgres
+    name: str
+
+    def dsn(self, role: str) -> str:
+        return self.server.dsn(role, self.name)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The suite's Postgres. Its database `dojo` is migrated, and copied for each test: leave it unchanged."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+
+    async def start() -> None:
+        await server.start()
+        await migrate(server.dsn(OWNER), [MIGRATIONS])
+
+    asyncio.run(start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """A database without tables, owned by `dojo_owner`."""
+    async with _created(postgres, "template1") as database:
+        yield database
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """A migrated database."""
+    async with _created(postgres, DATABASE) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _created(server: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
+    database = Database(server, f"test_{next(_numbers)}")
+    connection = await asyncpg.connect(server.dsn("postgres", "postgres"))
+    try:
+        await connection.execute(f"CREATE DATABASE {database.name} TEMPLATE {template} OWNER {OWNER}")
+        yield database
+        await connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+    finally:
+        await connection.close()
