@@ -1,0 +1,43 @@
+"""Brings a database's tables up to date: which folders of migrations Dojo has, and the `dojo migrate` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+
+import collab_core.journal
+from dojo.data_directory import DataDirectory
+from dojo.embedded.postgres import OWNER, EmbeddedPostgres
+from dojo.settings import Settings
+from kernel import migrations
+
+FOLDERS = (Path(collab_core.journal.__file__).parent / "migrations",)
+
+
+async def migrate(owner_dsn: str) -> list[str]:
+    """Apply what is missing, as the tables' owner; returns the names of the files applied. Raises `MigrationError`,
+    also when the database cannot be reached."""
+    try:
+        return await migrations.migrate(owner_dsn, FOLDERS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise migrations.MigrationError(f"cannot migrate the database: {error}") from error
+
+
+async def migrate_configured(settings: Settings) -> list[str]:
+    """Migrate the database of `settings`; an embedded one is started for it, so its server must not be running."""
+    if settings.database.owner is not None:
+        return await migrate(settings.database.owner)
+    if not settings.database.embedded:
+        raise migrations.MigrationError("migrations need the setting database.owner, the tables' owner")
+    directory = DataDirectory(settings.data_dir)
+    lock = await directory.lock()
+    try:
+        postgres = EmbeddedPostgres(directory.postgres, directory.postgres_log, pass_fds=(lock.descriptor,))
+        await postgres.start()
+        try:
+            return await migrate(postgres.dsn(OWNER))
+        finally:
+            await postgres.stop()
+    finally:
+        lock.close()

@@ -1,0 +1,142 @@
+"""The services of a Dojo on one machine, wired: who starts after whom, and what each is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+
+from dojo import ports
+from dojo.data_directory import DataDirectory, DirectoryLock
+from dojo.embedded.postgres import OWNER, EmbeddedPostgres
+from dojo.migrate import migrate
+from dojo.process import Child, Program
+from dojo.settings import DatabaseSettings, Settings, TrustedKey
+from dojo.supervisor import Running, Service, Supervisor
+from kernel.tokens import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The child processes of a Dojo."""
+
+    live_node: Program
+    api: Program
+
+    @classmethod
+    def own(cls) -> Programs:
+        """Dojo's own, run by this interpreter."""
+        return cls(
+            live_node=Program("live node", (sys.executable, "-m", "dojo.live_node")),
+            api=Program("api", (sys.executable, "-m", "dojo.api")),
+        )
+
+
+class Services:
+    """Everything `dojo serve` runs. After `start`, `addresses` says where it serves."""
+
+    def __init__(self, settings: Settings, lock: DirectoryLock, programs: Programs) -> None:
+        """Takes the page's port at once. Raises `PortTaken`, `KeyFileError`."""
+        self._directory = DataDirectory(settings.data_dir)
+        self._lock = lock
+        self._programs = programs
+        self._postgres: EmbeddedPostgres | None = None
+        live_port = settings.wanted_live_port
+        ports.check(settings.live.host, live_port, asked_by="--live-port (setting live.port)")
+        self._listener = ports.listen(settings.http.host, settings.http.port, asked_by="--port (setting http.port)")
+        own_key = msgspec.convert(SigningKey.load_or_create(self._directory.signing_key).public_jwk(), TrustedKey)
+        self._settings = msgspec.structs.replace(
+            settings,
+            data_dir=self._directory.path,
+            trusted_keys=(*settings.trusted_keys, own_key),
+            guests=settings.guests and settings.database.embedded,
+            http=msgspec.structs.replace(settings.http, port=int(self._listener.getsockname()[1])),
+            live=msgspec.structs.replace(settings.live, port=live_port),
+        )
+        live = Service(programs.live_node.name, self._start_live_node)
+        api = Service(programs.api.name, self._start_api)
+        database = [Service("postgres", self._start_postgres)] if settings.database.embedded else []
+        # The live node ends first, while the journal can still be written.
+        self._supervisor = Supervisor([*database, live, api], stop_order=[live, api, *database])
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """`http` and `live`, as in the ready line."""
+        http = self._settings.http
+        return {"http": ports.url("http", http.host, http.port), "live": self._settings.live_url}
+
+    async def start(self) -> None:
+        """Start everything. Raises if anything does not start; then nothing is left running."""
+        if self._settings.database.owner is not None:
+            await migrate(self._settings.database.owner)
+        await self._supervisor.start()
+
+    async def stop(self) -> None:
+        """Stop everything in order."""
+        await self._supervisor.stop()
+        self._listener.close()
+
+    async def kill(self) -> None:
+        """End the children at once. Postgres ends by itself, cleanly, when this process does."""
+        await self._supervisor.kill()
+        self._listener.close()
+
+    async def _start_postgres(self) -> Running:
+        if self._postgres is not None:
+            await self._postgres.start()
+            return RunningPostgres(self._postgres)
+        postgres = EmbeddedPostgres(
+            self._directory.postgres, self._directory.postgres_log, pass_fds=(self._lock.descriptor,)
+        )
+        await postgres.start()
+        try:
+            await migrate(postgres.dsn(OWNER))
+        except BaseException:
+            await postgres.stop()
+            raise
+        self._postgres = postgres
+        # The same over restarts of Postgres, so the children just connect again.
+        database = DatabaseSettings(journal=postgres.dsn("dojo_journal"), service=postgres.dsn("dojo_service"))
+        self._settings = msgspec.structs.replace(self._settings, database=database)
+        return RunningPostgres(postgres)
+
+    async def _start_live_node(self) -> Running:
+        child = await self._start(self._programs.live_node)
+        # Where it listens now it listens after a restart: clients come back to the same address.
+        port = urlsplit(child.addresses["live"]).port
+        live = msgspec.structs.replace(self._settings.live, port=port)
+        self._settings = msgspec.structs.replace(self._settings, live=live)
+        return child
+
+    async def _start_api(self) -> Running:
+        listener = self._listener.fileno()
+        return await self._start(self._programs.api, ("--listen-fd", str(listener)), (listener,))
+
+    async def _start(self, program: Program, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> Child:
+        # Children append and read; only the supervisor may change tables.
+        database = msgspec.structs.replace(self._settings.database, owner=None)
+        handed_down = msgspec.structs.replace(self._settings, database=database)
+        return await Child.start(program, handed_down, arguments, (self._lock.descriptor, *pass_fds))
+
+
+class RunningPostgres:
+    """`EmbeddedPostgres` as the supervisor sees a service."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self._postgres = postgres
+
+    @property
+    def pid(self) -> int | None:
+        return self._postgres.pid
+
+    async def wait(self) -> str:
+        return f"exit code {await self._postgres.wait()}"
+
+    async def stop(self) -> None:
+        await self._postgres.stop()
+
+    async def kill(self) -> None:
+        """Nothing: it gets a signal for a clean shutdown when this process ends, and the lock keeps others out."""

@@ -1,0 +1,112 @@
+"""All settings of Dojo in one place. `deploy/dojo.toml` is the same list as a commented file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from collab_core.limits import Limits
+from collab_core.tuning import Tuning
+from kernel import settings as loader
+
+DEFAULT_HTTP_PORT = 8080
+DEFAULT_LIVE_PORT = 8081
+CHILD_VARIABLE = "DOJO_SETTINGS"
+"""The environment variable through which a child process gets all settings as one JSON document."""
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where page and HTTP API listen. Port 0: any free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = DEFAULT_HTTP_PORT
+
+
+class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the sockets listen, and how clients reach them."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    """Unset: 8081 next to the default HTTP port, any free one next to another. 0: any free one."""
+    url: str | None = None
+    """What clients are told, without a path: `wss://live.example.com`. Unset: `ws://host:port`."""
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One connection string per role. With none, Dojo runs a Postgres of its own in the data directory."""
+
+    owner: str | None = None
+    """Runs the migrations, at the start of `dojo serve` and in `dojo migrate`. Unset: they were run elsewhere."""
+    journal: str | None = None
+    """Appends to the journal and may do nothing else."""
+    service: str | None = None
+    """Reads rooms and compacts them, one tenant at a time."""
+
+    def __post_init__(self) -> None:
+        if (self.journal is None) != (self.service is None):
+            raise ValueError("`journal` and `service` belong together: give both or none")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether Dojo starts a Postgres of its own."""
+        return self.owner is None and self.journal is None
+
+
+class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public key whose tokens are taken (RFC 8037 JWK). `kid` is what tokens name it by."""
+
+    kid: str
+    x: str
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
+    data_dir: Path = Path(".dojo")
+    http: HttpSettings = HttpSettings()
+    live: LiveSettings = LiveSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    limits: Limits = Limits()
+    engine: Tuning = Tuning()
+    allowed_origins: tuple[str, ...] | None = None
+    """Origins whose pages may connect. Unset: the page of this server, as 127.0.0.1 and as localhost."""
+    trusted_keys: tuple[TrustedKey, ...] = ()
+    """Keys of token issuers besides the data directory's own key."""
+    guests: bool = True
+    """Whoever opens the page gets a ticket for its room. Only with Dojo's own Postgres and while `http.host` is
+    loopback: whoever can reach that is at this machine already."""
+    ticket_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0
+    """How long a room ticket is valid."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The Origin allow-list in force."""
+        if self.allowed_origins is not None:
+            return self.allowed_origins
+        port = self.http.port
+        return tuple(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
+
+    @property
+    def live_url(self) -> str:
+        """What clients are told: the advertised address, or the one listened on."""
+        return self.live.url or f"ws://{self.live.host}:{self.live.port or 0}"
+
+    @property
+    def wanted_live_port(self) -> int:
+        """The port the sockets ask for; 0 is any free one."""
+        if self.live.port is not None:
+            return self.live.port
+        return DEFAULT_LIVE_PORT if self.http.port == DEFAULT_HTTP_PORT else 0
+
+
+def load(file: Path | None, env: Mapping[str, str]) -> Settings:
+    """Defaults, then `file`, then DOJO_* variables. Raises `kernel.settings.SettingsError`."""
+    return loader.load(Settings, file=file, env={k: v for k, v in env.items() if k != CHILD_VARIABLE})
