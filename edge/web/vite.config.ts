@@ -1,0 +1,18 @@
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  build: {
+    target: 'es2022',
+    // The page's Content-Security-Policy allows files of its own origin only: nothing is inlined as data:.
+    assetsInlineLimit: 0,
+    // The page is one editor: there is nothing in it that could be loaded later.
+    chunkSizeWarningLimit: 700,
+    license: { fileName: 'third-party-licences.md' },
+  },
+  server: {
+    host: '127.0.0.1',
+    // `npm run dev` serves the page; the API is that of a `dojo serve` with default ports, which must allow this
+    // server's origin (http://127.0.0.1:5173) in its setting `allowed_origins`.
+    proxy: { '/api': { target: 'http://127.0.0.1:8080', changeOrigin: true } },
+  },
+})
