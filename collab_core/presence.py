@@ -1,14 +1,13 @@
 """Who is in a room and where their cursor is: the awareness protocol, merged for the whole room.
 
 Nobody can set or remove another person's presence. A client id belongs to the user who first showed it; among
-that user's connections the newest carries it. Only a frame with a single entry can claim an id: frames with
-several are the echoes that stock clients send of everything they receive. Clocks are the owners' own and are
-never restamped; a removal uses the last clock, as y-protocols' `removeAwarenessStates` does.
+that user's connections the newest whose own it is carries it. Only a frame with a single entry can claim an
+id: frames with several are the echoes that stock clients send of everything they receive. Clocks are the owners'
+own and are never restamped; a removal uses the last clock, as y-protocols' `removeAwarenessStates` does.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,9 +16,6 @@ from collab_core.wire.lib0 import Reader
 
 FORGET_SECONDS = 60.0
 """How long a removed client id keeps its owner and clock: late echoes must not revive it, nor someone else own it."""
-
-RECENT_BROADCASTS = 4
-"""Own broadcasts remembered, to recognise a whole frame that comes back byte by byte without decoding it."""
 
 
 @dataclass(slots=True)
@@ -40,7 +36,6 @@ class Presence:
         self._carried: dict[int, dict[int, bytes]] = {}  # member -> client id -> the id as it is encoded
         self._changed: set[int] = set()
         self._renewed: set[int] = set()
-        self._recent: deque[bytes] = deque(maxlen=RECENT_BROADCASTS)
         self._state_bytes = state_bytes
         self._ids_per_member = ids_per_member
 
@@ -55,8 +50,6 @@ class Presence:
         Echoes are turned away before they are decoded: a payload with several entries matters only if it holds
         an id that this member carries. Raises `WireError` on a payload that was looked at and is malformed.
         """
-        if payload in self._recent:
-            return None
         carried = self._carried.get(member)
         count = count_of(payload)
         if count != 1 and not (carried and any(encoded in payload for encoded in carried.values())):
@@ -88,7 +81,7 @@ class Presence:
             self._carry(member, client)
             self._changed.add(client)
             return None
-        if known.user != user or known.member > member:
+        if known.user != user or (known.member not in {0, member} and not self._takes_over(known, member)):
             return None
         if known.state == REMOVED and state != REMOVED and clock <= known.clock:
             # Everyone has seen the removal at this clock and would refuse the state. Being told of its own
@@ -98,7 +91,7 @@ class Presence:
             if known.member != member and known.state != REMOVED and state == known.state:
                 self._move(known, client, member)  # the same tab on a newer connection, nothing else changed
             return None
-        if len(self._carried.get(member, ())) >= self._ids_per_member and known.member != member:
+        if known.member != member and len(self._carried.get(member, ())) >= self._ids_per_member:
             return None
         if state == REMOVED:
             self._drop(client, known)
@@ -110,6 +103,11 @@ class Presence:
         known.state = state
         (self._renewed if unchanged and client not in self._changed else self._changed).add(client)
         return None
+
+    def _takes_over(self, known: _Presence, member: int) -> bool:
+        """Whether `member` is the same tab on a newer connection. What a connection shows first is its own; what it
+        shows later of another live connection is an echo that came over BroadcastChannel."""
+        return known.member < member and member not in self._carried
 
     def _carry(self, member: int, client: int) -> None:
         self._carried.setdefault(member, {})[client] = encode_client(client)
@@ -168,5 +166,4 @@ class Presence:
         payload = encode([PresenceEntry(client, known[client].clock, known[client].state) for client in sent])
         self._changed.difference_update(sent)
         self._renewed.difference_update(sent)
-        self._recent.append(payload)
         return payload

@@ -5,10 +5,11 @@ An entry is a client id, its clock, and a JSON state; `null` means the client is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import NamedTuple
 
-from collab_core.wire.lib0 import MAX_SAFE_INTEGER, Reader, WireError, check_json, write_var_bytes, write_var_uint
+from collab_core.wire.lib0 import MAX_SAFE_INTEGER, Reader, WireError, write_var_bytes, write_var_uint
 
 REMOVED = b"null"
 EMPTY = b"\x00"
@@ -43,7 +44,7 @@ def decode(payload: bytes) -> list[PresenceEntry]:
             raise WireError("awareness clock at its end", reader.pos)
         at = reader.pos
         state = reader.var_bytes()
-        check_json(state, at)
+        _check_json(state, at)
         entries.append(PresenceEntry(client, clock, REMOVED if state.strip() == REMOVED else state))
     reader.finish()
     return entries
@@ -65,3 +66,16 @@ def encode_client(client: int) -> bytes:
     out = bytearray()
     write_var_uint(out, client)
     return bytes(out)
+
+
+def _check_json(raw: bytes, offset: int) -> None:
+    """JavaScript's `JSON.parse` is the measure, not an engine's: a preview cut inside an emoji ends in half of a
+    surrogate pair, which `JSON.stringify` escapes and stricter parsers refuse."""
+    try:
+        json.loads(raw.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise WireError("invalid JSON", offset) from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
