@@ -1,0 +1,57 @@
+"""Peers and servers for the conformance tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers import NodePeers
+from tests.running import RunningDojo
+
+
+@pytest.fixture
+async def peers() -> AsyncIterator[NodePeers]:
+    """A Node process for this test's clients. Nothing a server sends may make a stock provider throw."""
+    async with NodePeers() as running:
+        yield running
+        assert await running.faults() == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the server's log with a failure."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            if isinstance(value, RunningDojo):
+                report.sections.append(("server log", value.log()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def dojo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
+    """One server for all tests that leave it as it was. Take a room of your own: `room`."""
+    running = RunningDojo(tmp_path_factory.mktemp("dojo"))
+    running.start_blocking()
+    try:
+        yield running
+    finally:
+        running.stop_blocking()
+    assert [line for line in running.log_lines() if line["level"] == "error"] == []
+
+
+@pytest.fixture
+async def fresh_dojo(tmp_path: Path) -> AsyncIterator[RunningDojo]:
+    """A server of this test's own, to be killed and restarted."""
+    async with RunningDojo(tmp_path / "dojo") as running:
+        yield running
+
+
+@pytest.fixture
+def room(request: pytest.FixtureRequest) -> str:
+    """A room name of this test's own."""
+    return str(request.node.name)

@@ -1,0 +1,47 @@
+// What real Yjs makes of bytes: documents without connections, by the thousand. One JSON line in, one out.
+//
+// `{"id": 1, "cases": [[update, ...], ...]}`, updates in base64, applied in order to a fresh document each, is answered by
+// `{"id": 1, "verdicts": [{text, map, array, stateVector, deletes, pending, errors}, ...]}`. `errors` holds
+// `[index, message]` of each update that threw: a stock client may have lost the rest of it.
+import { createInterface } from 'node:readline'
+import * as buffer from 'lib0/buffer'
+import * as Y from 'yjs'
+
+/** What an editor's binding asks of every change; it must not throw either. */
+const watch = (type) => type.observeDeep(events => events.forEach(event => [event.delta, event.changes, event.path]))
+
+const deletesOf = (doc) =>
+  [...Y.createDeleteSetFromStructStore(doc.store).clients.entries()]
+    .map(([client, ranges]) => [client, ranges.map(({ clock, len }) => [clock, clock + len])])
+    .sort(([a], [b]) => a - b)
+
+const judge = (updates) => {
+  const doc = new Y.Doc()
+  const text = doc.getText('text')
+  const map = doc.getMap('map')
+  const array = doc.getArray('array')
+  for (const type of [text, map, array]) watch(type)
+  const errors = []
+  updates.forEach((update, index) => {
+    try {
+      Y.applyUpdate(doc, buffer.fromBase64(update))
+    } catch (error) {
+      errors.push([index, String(error?.stack ?? error).split('\n', 3).join(' ')])
+    }
+  })
+  const { pendingStructs, pendingDs } = doc.store
+  return {
+    text: text.toString(),
+    map: JSON.stringify(map.toJSON()),
+    array: JSON.stringify(array.toJSON()),
+    stateVector: [...Y.decodeStateVector(Y.encodeStateVector(doc)).entries()].sort(([a], [b]) => a - b),
+    deletes: deletesOf(doc),
+    pending: pendingStructs !== null || pendingDs !== null,
+    errors
+  }
+}
+
+createInterface({ input: process.stdin, crlfDelay: Infinity }).on('line', (line) => {
+  const { id, cases } = JSON.parse(line)
+  process.stdout.write(JSON.stringify({ id, verdicts: cases.map(judge) }) + '\n')
+}).on('close', () => process.exit(0))
