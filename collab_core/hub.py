@@ -11,7 +11,6 @@ from uuid import UUID
 
 from collab_core.admission import Admission, Dialect, Refused
 from collab_core.closes import CloseCode
-from collab_core.document import EngineRefused
 from collab_core.identity import RoomKey
 from collab_core.journal.port import Journal, JournalUnavailable
 from collab_core.journal.writer import Health, JournalWriter
@@ -183,8 +182,10 @@ class Hub:
             try:
                 folded = await self._journal.compact(key, fold)
                 logger.debug("folded %d rows of room %s", folded, key)
-            except (JournalUnavailable, EngineRefused, ValueError) as error:
+            except JournalUnavailable as error:
                 logger.warning("room %s was not compacted, its rows stay: %s", key, error)
+            except Exception:  # whatever it is, the rows are as they were: nothing is lost by leaving them
+                logger.exception("room %s cannot be compacted, its rows stay", key)
 
     # The journal, and the end
 

@@ -84,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     loopback: whoever can reach that is at this machine already."""
     ticket_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0
     """How long a room ticket is valid."""
+    history_days: Annotated[int, msgspec.Meta(ge=1)] = 90
+    """How long times and authors of folded edits are kept. Whole months are dropped; the text itself stays."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

@@ -1,0 +1,39 @@
+"""Keeps the journal's history within its retention, once at the start and then daily."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from datetime import timedelta
+
+import asyncpg
+
+from collab_core.journal.retention import Turned, turn_history
+from kernel.database import connect
+
+DAY_SECONDS = 24 * 3600.0
+STATEMENT_SECONDS = 60.0
+"""Dropping a month takes no time; clearing what lies in the default partition may."""
+
+log = logging.getLogger(__name__)
+
+
+async def turn_once(owner_dsn: str, keep: timedelta) -> Turned:
+    """Make the coming months' partitions and drop what is older than `keep`. Raises asyncpg's errors and `OSError`."""
+    owner = await connect(owner_dsn, name="dojo-history", statement_seconds=STATEMENT_SECONDS)
+    try:
+        return await turn_history(owner, keep=keep)
+    finally:
+        await owner.close()
+
+
+async def turn_daily(owner_dsn: str, keep: timedelta) -> None:
+    """Runs until it is cancelled. A day that fails is logged and made up for on the next."""
+    while True:
+        try:
+            turned = await turn_once(owner_dsn, keep)
+            log.info("history: %d partitions made, %d dropped", turned.made, turned.dropped)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.error("history was not turned, next try in a day: %s", error)
+        await asyncio.sleep(DAY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, hides nothing
