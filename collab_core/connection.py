@@ -103,7 +103,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         # Zero: whatever the socket does not take makes the member "behind" at once, and it is not any more only
         # when the socket has taken everything.
         transport.set_write_buffer_limits(high=0)
-        self._server.connections.add(self)
+        self._server.opened(self)
         self._after(HANDSHAKE_SECONDS, transport.abort)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -134,7 +134,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._cancel_timer()
         if self._renewal is not None:
             self._renewal.cancel()
-        self._server.connections.discard(self)
+        self._server.lost(self)
         if self._room is not None and self._member is not None:
             self._member.ended = True
             self._server.hub.left(self._room, self._member)
@@ -157,6 +157,7 @@ class LiveConnection(asyncio.BufferedProtocol):
             return
         self._transport.write(asked.response)
         self._early = asked.rest
+        self._reader = FrameReader(self._server.limits.message_bytes)
         self._state = _State.ADMITTING
         self._transport.pause_reading()
         self._server.own(self._admit(asked), name="admit")
@@ -176,25 +177,32 @@ class LiveConnection(asyncio.BufferedProtocol):
             self._state = _State.OPEN
             self._room, self._member = await self._server.hub.join(admission, asked.dialect, self)
         except Refused as refused:
-            if self._state is _State.OPEN or self._state is _State.ADMITTING:
-                self._state = _State.OPEN
-                self._server.hub.metrics.closes[refused.code.label] += 1
-                self.close(refused.code, refused.reason)
+            self._refuse(refused.code, refused.reason)
             return
         except Exception:
             logger.exception("a connection could not be admitted")
-            self._state = _State.OPEN
-            self.close(CloseCode.ROOM_UNAVAILABLE, CloseCode.ROOM_UNAVAILABLE.label)
+            self._refuse(CloseCode.ROOM_UNAVAILABLE, CloseCode.ROOM_UNAVAILABLE.label)
             return
         if self._transport.is_closing():
             # It went away while the room was loading, and `connection_lost` knew no room yet.
             self._server.hub.left(self._room, self._member)
             self._room = self._member = None
             return
-        self._reader = FrameReader(self._server.limits.first_sync_bytes)
         if self._paused:
             self._room.blocked(self._member)
         self._transport.resume_reading()
+        self._read_early()
+
+    def _refuse(self, code: CloseCode, reason: str) -> None:
+        """Close a connection that is in no room."""
+        if self._state is _State.CLOSED:
+            return
+        self._server.hub.metrics.closes[code.label] += 1
+        self._state = _State.OPEN
+        self.close(code, reason)
+        self._read_early()
+
+    def _read_early(self) -> None:
         if self._early:
             early, self._early = self._early, b""
             self._read(early)
@@ -204,18 +212,22 @@ class LiveConnection(asyncio.BufferedProtocol):
     def _read(self, chunk: bytes) -> None:
         reader, member = self._reader, self._member
         if reader is None:
-            return
+            return  # out of step with the peer's frames: what still comes is thrown away
         if member is not None and reader.limit != (limit := self._server.message_limit(member)):
             reader.limit = limit
         try:
             for frame in reader.feed(chunk):
                 self._frame(frame)
-                if self._state is not _State.OPEN:
+                if self._state is _State.CLOSED:
                     return
                 if member is not None and reader.limit != (limit := self._server.message_limit(member)):
                     reader.limit = limit
         except FrameError as error:
+            self._reader = None
             self._expel(CloseCode.TOO_LARGE if error.too_large else CloseCode.MALFORMED, str(error))
+            # The peer's close frame would not be recognised any more: end our side, so that it need not wait.
+            if not self._transport.is_closing():
+                self._transport.write_eof()
 
     def _frame(self, frame: Frame) -> None:
         if self._state is _State.CLOSING:
@@ -302,6 +314,10 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._state = _State.CLOSING
         self._after(CLOSE_SECONDS, self._transport.abort)
         self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """End the connection at once, whatever its state."""
+        self._transport.abort()
 
     def _expel(self, code: CloseCode, reason: str) -> None:
         if self._room is not None and self._member is not None:

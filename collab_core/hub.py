@@ -56,6 +56,8 @@ class Hub:
         room = await self._room(admission.key)
         while self.rooms.get(room.key) is not room:  # it was evicted between its opening and our turn
             room = await self._room(admission.key)
+        if self.draining:  # it began while the room was loading
+            raise Refused(CloseCode.RESTARTING, "this node is going away")
         now = time.monotonic()
         if room.faults.banned(admission.user, now):
             raise Refused(CloseCode.FORBIDDEN, "too many updates that no document can take")
@@ -89,9 +91,10 @@ class Hub:
         if opening is None:
             if self._tenant_rooms[key.tenant] >= self._limits.rooms_per_tenant:
                 raise Refused(CloseCode.ROOM_FULL, "the tenant has too many rooms open")
+            self._tenant_rooms[key.tenant] += 1  # already now: rooms that load at one moment are rooms too
             opening = asyncio.get_running_loop().create_task(self._open(key), name=f"open {key.room}")
             self._opening[key] = opening
-            opening.add_done_callback(lambda _task: self._opening.pop(key, None))
+            opening.add_done_callback(lambda task: self._opened(key, task))
         try:
             # One waiter that goes away must not take the load from the others.
             return await asyncio.shield(opening)
@@ -101,6 +104,16 @@ class Hub:
             raise
         except (JournalUnavailable, TimeoutError, ValueError) as error:
             raise Refused(CloseCode.ROOM_UNAVAILABLE, "the room could not be loaded") from error
+
+    def _opened(self, key: RoomKey, opening: asyncio.Task[Room]) -> None:
+        del self._opening[key]
+        if opening.cancelled() or opening.exception() is not None:
+            self._forget_room_of(key.tenant)
+
+    def _forget_room_of(self, tenant: UUID) -> None:
+        self._tenant_rooms[tenant] -= 1
+        if not self._tenant_rooms[tenant]:
+            del self._tenant_rooms[tenant]
 
     async def _open(self, key: RoomKey) -> Room:
         try:
@@ -122,7 +135,6 @@ class Hub:
             on_empty=self._emptied,
         )
         self.rooms[key] = room
-        self._tenant_rooms[key.tenant] += 1
         self.metrics.rooms = len(self.rooms)
         self.metrics.rooms_opened += 1
         # Spread over the interval: rooms that open together must not beat together.
@@ -163,9 +175,7 @@ class Hub:
         del self.rooms[room.key]
         self._heartbeats.pop(room.key).cancel()
         self._compacted_at.pop(room.key)
-        self._tenant_rooms[room.key.tenant] -= 1
-        if not self._tenant_rooms[room.key.tenant]:
-            del self._tenant_rooms[room.key.tenant]
+        self._forget_room_of(room.key.tenant)
         self.metrics.rooms = len(self.rooms)
         self.metrics.rooms_evicted += 1
 

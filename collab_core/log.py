@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from collab_core.merge import merge
 from collab_core.wire.id_ranges import DeleteSet, IdRanges, Range
 from collab_core.wire.messages import EMPTY_UPDATE
-from collab_core.wire.update import Section, Slice, Walk, compose
+from collab_core.wire.update import Need, Section, Slice, Walk, compose
 
 Halves = dict[int, set[int]]
 """Client id -> clocks of second halves of surrogate pairs: no edit may cut text there."""
@@ -100,15 +101,21 @@ class RoomLog:
                 if state.get(need.client, 0) <= need.clock:
                     return None
         fresh = section is not None
+        stale = False
         for client, ranges in walk.deletes.items():
             reach = section.end if section is not None and client == section.client else state.get(client, 0)
             known = self.deleted.get(client)
             for start, end in ranges:
                 if end > reach:
                     return None
-                fresh = fresh or known is None or not known.covers(start, end)
+                if known is not None and known.covers(start, end):
+                    stale = True
+                else:
+                    fresh = True
         if not fresh:
             return NOTHING_NEW
+        if stale:  # a SyncStep2 carries the whole delete set: it is reduced to what is new
+            return None
         advances = [(section.client, section.end)] if section is not None else []
         return Screened(walk.update, EMPTY_UPDATE, advances, walk.deletes)
 
@@ -117,15 +124,19 @@ class RoomLog:
         and all it refers to are there."""
         reach = _Reach(self.state)
         scans = [_Scan(section, reach[section.client]) for section in walk.sections]
-        blocked: dict[int, list[_Scan]] = {}
-        ready = list(scans)
+        # Client -> heap of (clock, index of the scan that waits for it). A scan is woken once per need, when that need
+        # is met: waking all that wait for a client whenever it moves is quadratic, and a forged update makes it so.
+        blocked: dict[int, list[tuple[int, int]]] = {}
+        ready = list(range(len(scans)))
         while ready:
-            scan = ready.pop()
-            blocker = scan.advance(reach)
-            if blocker is not None:
-                blocked.setdefault(blocker, []).append(scan)
-            if scan.moved:
-                ready += blocked.pop(scan.section.client, ())
+            index = ready.pop()
+            scan = scans[index]
+            need = scan.advance(reach)
+            if need is not None:
+                heappush(blocked.setdefault(need.client, []), (need.clock, index))
+            waiting = blocked.get(scan.section.client)
+            while waiting and waiting[0][0] < reach[scan.section.client]:
+                ready.append(heappop(waiting)[1])
         slices = [Slice(scan.section, scan.first, scan.at) for scan in scans if scan.at > scan.first]
         rest = [
             Slice(scan.section, scan.at, len(scan.section.marks)) for scan in scans if scan.at < len(scan.section.marks)
@@ -183,6 +194,8 @@ class RoomLog:
 
     def accept(self, screened: Screened, walk: Walk) -> None:
         """Take the accepted part into the window. The document must have taken it before."""
+        if walk.halves:
+            self._note_halves(screened, walk)
         self._window.append(screened.accepted)
         self._window_bytes += len(screened.accepted)
         self.version += 1
@@ -194,8 +207,14 @@ class RoomLog:
                 known = self.deleted[client] = IdRanges()
             for start, end in ranges:
                 known.add(start, end)
+
+    def _note_halves(self, screened: Screened, walk: Walk) -> None:
+        """Only of clocks that are new. A struct may overlap what is known, and what it says there is ignored by all:
+        forged pairs in somebody else's text would make honest edits at that place look like cuts."""
+        state = self.state
+        ends = dict(screened.advances)
         for client, clock in walk.halves:
-            if clock < self.state.get(client, 0):
+            if state.get(client, 0) <= clock < ends.get(client, 0):
                 self.halves.setdefault(client, set()).add(clock)
 
     def flush(self) -> bytes | None:
@@ -249,7 +268,7 @@ class _Reach:
 class _Scan:
     """How far into one section the structs may join."""
 
-    __slots__ = ("_need", "_skips", "at", "first", "moved", "section")
+    __slots__ = ("_need", "_skips", "at", "first", "section")
 
     def __init__(self, section: Section, known: int) -> None:
         self.section = section
@@ -259,7 +278,6 @@ class _Scan:
             at += 1
         self.first = self.at = at
         """Structs before `first` are known already; structs from `first` up to `at` may join."""
-        self.moved = False
         self._need = 0
         self._skips = {start for start, _ in section.skips}
 
@@ -267,12 +285,11 @@ class _Scan:
     def _end(section: Section, at: int) -> int:
         return section.marks[at + 1][0] if at + 1 < len(section.marks) else section.end
 
-    def advance(self, reach: _Reach) -> int | None:
-        """Go as far as `reach` allows, moving it. Returns the client that is waited for; `None` at the end."""
+    def advance(self, reach: _Reach) -> Need | None:
+        """Go as far as `reach` allows, moving it. Returns what is waited for; `None` at the end."""
         section = self.section
         marks = section.marks
         needs = section.needs
-        self.moved = False
         while self.at < len(marks):
             clock = marks[self.at][0]
             end = self._end(section, self.at)
@@ -281,9 +298,8 @@ class _Scan:
             while self._need < len(needs) and needs[self._need].at <= clock:
                 need = needs[self._need]
                 if need.at == clock and reach[need.client] <= need.clock:
-                    return need.client
+                    return need
                 self._need += 1
             self.at += 1
             reach.move(section.client, end)
-            self.moved = True
         return None

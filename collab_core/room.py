@@ -19,7 +19,7 @@ from collab_core.gaps import Held, Step
 from collab_core.identity import RoomKey
 from collab_core.journal.feed import Feed
 from collab_core.journal.port import Entry
-from collab_core.journal.writer import JournalWriter
+from collab_core.journal.writer import Health, JournalWriter
 from collab_core.limits import Limits
 from collab_core.log import RoomLog, Screened, SplitCharacter
 from collab_core.member import Member
@@ -65,6 +65,7 @@ class Room:
         self.faults = Faults(per_user=limits.panics_per_user, per_room=limits.panics_per_room)
         self.feed: Feed = writer.feed(key, self._committed, lambda _full: self._review_writable())
         self.writable = True
+        self._writer = writer
         self._limits = limits
         self._metrics = metrics
         self._tuning = tuning
@@ -106,6 +107,8 @@ class Room:
         )
         if not self.writable:
             member.tell(self._writable_message())
+        if not self._journal_reachable():
+            member.tell(UNSAVED)
         self._send(member, self.view.question())
         everyone = self.presence.everyone()
         if everyone != awareness.EMPTY:
@@ -116,6 +119,7 @@ class Room:
         if self.members.pop(member.number, None) is None:
             return
         self._metrics.members -= 1
+        self._metrics.members_behind -= member.paused
         for where in (self._live, self._owed, self._gapped):
             where.pop(member.number, None)
         self.presence.leave(member.number, self._now())
@@ -155,8 +159,10 @@ class Room:
             elif isinstance(message, messages.Awareness):
                 self._take_presence(member, message.payload, now)
             elif isinstance(message, messages.SyncStep2):
+                member.asked = False
+                gap_before = bool(member.gaps)
                 self._edit(member, message.update, now)
-                self._answered(member)
+                self._answered(member, gap_before=gap_before)
             elif isinstance(message, messages.SyncStep1):
                 self._sync(member, message.state)
             else:
@@ -231,10 +237,14 @@ class Room:
         if not member.speaks_json:
             self.expel(member, code)
             return
-        member.reset = code.label
+        member.reset = "read_only" if code is CloseCode.FORBIDDEN else code.label
         self._gapped.pop(member.number, None)
         member.gaps.replace([])
-        member.tell({"type": "reset", "reason": member.reset})
+        member.tell(self._reset_message(member.reset))
+
+    @staticmethod
+    def _reset_message(reason: str) -> dict[str, object]:
+        return {"type": "reset", "reason": reason}
 
     def _fault(self, member: Member, error: EngineRefused) -> None:
         user = member.admission.user
@@ -256,13 +266,13 @@ class Room:
         self._gapped[member.number] = member
         self._step(member, member.gaps.hold(held, now))
 
-    def _answered(self, member: Member) -> None:
+    def _answered(self, member: Member, *, gap_before: bool) -> None:
         """A SyncStep2 came. Complete, it stands for all its sender had sent before it."""
-        member.asked = False
         if member.ended or member.reset is not None:
             return
         if member.gaps:
-            self._step(member, member.gaps.answered())
+            if gap_before:  # one that brought the gap itself is no answer to a question about it
+                self._step(member, member.gaps.answered())
         elif self.writable:
             member.saved.settle_all(self.feed.appended)
             self._tell_saved(member)
@@ -357,23 +367,25 @@ class Room:
             return
         member.paused = False
         self._metrics.members_behind -= 1
-        if member.reset is not None:
-            member.tell({"type": "reset", "reason": member.reset})
-        member.tell(self._writable_message())
-        if member.asked:
-            self._send(member, self.view.question())
-        if not member.synced:
-            return
+        # The document comes first: any write may pause the member again, and what is dropped then must be something
+        # that the next drain says again.
         if member.asking is not None:
             asking, member.asking = member.asking, None
             self._send(member, self.view.reply(asking))
-        elif member.cursor < self.log.end:
+        elif member.synced and member.cursor < self.log.end:
             piece = self.log.since(member.cursor)
             self._send(member, frames.encode(frames.BINARY, messages.update_frame(piece)))
+        if member.reset is not None:
+            member.tell(self._reset_message(member.reset))
+        member.tell(self._writable_message())
+        if not self._journal_reachable():
+            member.tell(UNSAVED)
+        if member.asked:
+            self._send(member, self.view.question())
         everyone = messages.awareness_frame(self.presence.everyone())
         self._send(member, frames.encode(frames.BINARY, everyone))
         self._tell_saved(member)
-        if not member.paused:
+        if member.synced and not member.paused:
             self._live[member.number] = member
 
     # Presence
@@ -427,8 +439,11 @@ class Room:
         for member in list(self.members.values()):
             if reachable:
                 self._tell_saved(member, again=True)
-            elif not member.paused:
-                member.tell({"type": "unsaved", "reason": "journal_unavailable"})
+            else:
+                member.tell(UNSAVED)
+
+    def _journal_reachable(self) -> bool:
+        return self._writer.health is Health.OK
 
     def _review_writable(self) -> None:
         writable = not self.feed.full and not self.faults.exhausted(self._now())
@@ -468,3 +483,4 @@ class Room:
 
 
 PING = frames.encode(frames.PING, b"")
+UNSAVED: dict[str, object] = {"type": "unsaved", "reason": "journal_unavailable"}

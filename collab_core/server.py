@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Coroutine
 
@@ -14,6 +15,10 @@ from collab_core.member import Member
 
 BACKLOG = 4_096
 """Connections the kernel may queue: a reconnect storm comes within one second."""
+
+GOODBYE_SECONDS = 1.0
+"""How long a stopping server waits for the answers to its last closes: ending sooner may reset a connection and lose
+the close frame on its way."""
 
 PlainAnswer = tuple[int, str, bytes]
 """(status, content type, body) of an HTTP request that is no upgrade."""
@@ -30,6 +35,7 @@ class LiveServer:
         self.connections: set[LiveConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._empty = asyncio.Event()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which matters when 0 was asked for. Raises `OSError` if it is taken."""
@@ -40,7 +46,8 @@ class LiveServer:
         return chosen
 
     async def stop(self, seconds: float) -> None:
-        """Take no new connections, drain the hub, and end what is left. At most about `seconds`."""
+        """Take no new connections, drain the hub, and end what is left. At most about `seconds` and
+        `GOODBYE_SECONDS`."""
         if self._server is not None:
             self._server.close()
         await self.hub.drain(seconds)
@@ -48,6 +55,23 @@ class LiveServer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                while self.connections:
+                    self._empty.clear()
+                    await self._empty.wait()
+        for connection in list(self.connections):
+            connection.abort()
+
+    def opened(self, connection: LiveConnection) -> None:
+        """A connection is there."""
+        self.connections.add(connection)
+
+    def lost(self, connection: LiveConnection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
 
     def own(self, work: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
         """Run `work` as a task of this server: kept alive, and cancelled with it."""
