@@ -1,0 +1,124 @@
+"""The scenarios: what is loaded, what is measured, and what Dojo must reach."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.bench import ceiling, cursors, fanout, idle, opening
+from loadtests.bench.fanout import Measured, Shape
+from loadtests.bench.servers import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every scenario may need: how long to measure, and where files may be kept."""
+
+    seconds: float
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number and the bound it must keep: at most `bound`, or at least if `at_least`. A figure without a
+    bound is reported for comparison."""
+
+    name: str
+    unit: str
+    bound: float | None = None
+    at_least: bool = False
+
+    def holds(self, value: float) -> bool | None:
+        """Whether `value` keeps the bound; None if there is none."""
+        if self.bound is None:
+            return None
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`run` loads a fresh server. `lift_limits`: without the limits a member normally has. `only_dojo`: measures what
+    other servers do not have."""
+
+    name: str
+    what: str
+    figures: tuple[Figure, ...]
+    run: Callable[[Server, Context], Awaitable[Measured]]
+    lift_limits: bool = False
+    only_dojo: bool = False
+
+
+def _typing(name: str, what: str, shape: Shape, *figures: Figure, saved: bool = False) -> Scenario:
+    async def run(server: Server, context: Context) -> Measured:
+        return await fanout.measure(server, shape, context.seconds, label=name.lower(), saved=saved)
+
+    return Scenario(name, what, figures, run, only_dojo=saved)
+
+
+async def _ceiling(server: Server, context: Context) -> Measured:
+    return await ceiling.find(server, S2, max(3.0, context.seconds / 2))
+
+
+async def _idle(server: Server, context: Context) -> Measured:
+    return await idle.measure(server, rooms=400, members=5)
+
+
+async def _opening(server: Server, context: Context) -> Measured:
+    return await opening.measure(server, context.folder)
+
+
+async def _cursors(server: Server, context: Context) -> Measured:
+    return await cursors.measure(server, 500, context.seconds)
+
+
+S2 = Shape(rooms=1, members=50, writers=10, rate=5)
+S3 = Shape(rooms=1, members=200, writers=20, rate=5)
+
+ALL = (
+    _typing(
+        "S1", "1 room x 2, 1 writer x 20/s", Shape(1, 2, 1, 20),
+        Figure("p50_ms", "ms", 0.6), Figure("p99_ms", "ms", 1.5), Figure("server_cpu", "core"),
+    ),
+    _typing(
+        "S2", "1 room x 50, 10 writers x 5/s", S2,
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 1.8), Figure("server_cpu", "core", 0.05),
+    ),
+    _typing(
+        "S3", "1 room x 200, 20 writers x 5/s", S3,
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 3.0), Figure("server_cpu", "core", 0.14),
+    ),
+    _typing(
+        "S4", "1 room x 500, 50 writers x 5/s", Shape(1, 500, 50, 5),
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 9.0), Figure("server_cpu", "core", 0.50),
+    ),
+    _typing(
+        "S5", "200 rooms x 5, 1 writer x 5/s", Shape(200, 5, 1, 5),
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 1.2), Figure("server_cpu", "core", 0.14),
+    ),
+    Scenario(
+        "S6", "S2's shape, rate raised until p99 > 100 ms",
+        (Figure("ceiling", "updates/s", 10_000, at_least=True), Figure("server_cpu", "core")), _ceiling,
+        lift_limits=True,
+    ),
+    Scenario(
+        "S7", "memory growth per idle connection, 400 rooms x 5",
+        (Figure("kib_per_connection", "KiB", 18.0),), _idle,
+    ),
+    Scenario(
+        "S8", "document of 100,000 keystrokes, warm room, connect to last byte of SyncStep2",
+        (
+            Figure("open_together_ms", "ms", 80.0), Figure("open_together_median_ms", "ms"),
+            Figure("open_alone_ms", "ms", 4.0),
+        ), _opening,
+    ),
+    Scenario(
+        "S9", "500 members, each moves its cursor once a second and echoes as y-websocket does",
+        (Figure("p95_ms", "ms", 150.0), Figure("p50_ms", "ms"), Figure("server_cpu", "core", 0.35)), _cursors,
+    ),
+    _typing(
+        "saved", "S3's load, from sending to `saved`", S3,
+        Figure("saved_p50_ms", "ms"), Figure("saved_p99_ms", "ms", 25.0), Figure("p99_ms", "ms"),
+        Figure("server_cpu", "core"), saved=True,
+    ),
+)  # fmt: skip
