@@ -68,6 +68,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         "_fd",
         "_member",
         "_paused",
+        "_ping",
         "_reader",
         "_renewal",
         "_room",
@@ -85,6 +86,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._early = b""  # of the handshake, or frames that came before the admission was decided
         self._fd = -1
         self._paused = False
+        self._ping: bytes | None = None
         self._reader: FrameReader | None = None
         self._room: Room | None = None
         self._member: Member | None = None
@@ -128,6 +130,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._paused = False
         if self._room is not None and self._member is not None and self._state is _State.OPEN:
             self._room.drained(self._member)
+            self._pong()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state = _State.CLOSED
@@ -249,8 +252,15 @@ class LiveConnection(asyncio.BufferedProtocol):
             self._text(member, frame.payload)
         else:
             member.heard = time.monotonic()
-            if frame.opcode == frames.PING and not self._paused:
-                self.write(frames.encode(frames.PONG, frame.payload))
+            if frame.opcode == frames.PING:
+                self._ping = frame.payload
+                self._pong()
+
+    def _pong(self) -> None:
+        """Answer the last ping; while the socket is full it has to wait, because clients take a lost one for an end."""
+        if self._ping is not None and not self._paused:
+            payload, self._ping = self._ping, None
+            self.write(frames.encode(frames.PONG, payload))
 
     def _text(self, member: Member, payload: bytes) -> None:
         if not member.speaks_json:

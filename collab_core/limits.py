@@ -16,6 +16,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Largest message once a member is synced; a larger one closes with 4413."""
     first_sync_bytes: int = 16 * MIB
     """Largest message while a member answers the server's first SyncStep1 (it may bring a whole document)."""
+    message_parts: int = 100_000
+    """Structs and deleted ranges in one update, whatever its bytes; more closes with 4413. A document of 100,000
+    keystrokes has about 28,000. Each takes some 10 us of the node, and counts as a fiftieth of a message."""
     updates_per_second: float = 100.0
     """Sustained rate of messages of one member; over it, once `updates_burst` is used up, 4429."""
     updates_burst: int = 2_000
@@ -53,5 +56,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     backlog_bytes: int = 64 * MIB
     """Updates accepted and not yet committed, over all rooms; past it rooms turn read-only."""
     backlog_bytes_per_room: int = 16 * MIB
+    connections: int = 50_000
+    """Sockets on this node, in a room or not; one more is closed with 4529."""
     closes_per_second: int = 200
     """Closes of a leaving node are spread over time by the server: stock clients ignore retry hints."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from collab_core.merge import merge
+from collab_core.parents import Parents
 from collab_core.wire.id_ranges import DeleteSet, IdRanges, Range
 from collab_core.wire.messages import EMPTY_UPDATE
 from collab_core.wire.update import Need, Section, Slice, Walk, compose
@@ -49,6 +50,7 @@ class RoomLog:
         self.halves = halves
         self.version = 0
         """Counts accepted updates since the room was opened: equal versions, equal bytes."""
+        self._parents: Parents | None = None  # read from the bytes when the first edit inside a nested type comes
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
         self._first = 0
@@ -100,6 +102,8 @@ class RoomLog:
             for need in section.needs:
                 if state.get(need.client, 0) <= need.clock:
                     return None
+            if section.parents and not self._all_placed(walk):
+                return None
         fresh = section is not None
         stale = False
         for client, ranges in walk.deletes.items():
@@ -127,17 +131,24 @@ class RoomLog:
         # Client -> heap of (clock, index of the scan that waits for it). A scan is woken once per need, when that need
         # is met: waking all that wait for a client whenever it moves is quadratic, and a forged update makes it so.
         blocked: dict[int, list[tuple[int, int]]] = {}
+        holders = self._holders(walk)
         ready = list(range(len(scans)))
         while ready:
             index = ready.pop()
             scan = scans[index]
-            need = scan.advance(reach)
+            need = scan.advance(reach, holders)
             if need is not None:
                 heappush(blocked.setdefault(need.client, []), (need.clock, index))
             waiting = blocked.get(scan.section.client)
             while waiting and waiting[0][0] < reach[scan.section.client]:
                 ready.append(heappop(waiting)[1])
-        slices = [Slice(scan.section, scan.first, scan.at) for scan in scans if scan.at > scan.first]
+        # Cut to what is new: a struct that says something else about clocks that are known would make the merged bytes
+        # another text than the document.
+        slices = [
+            Slice(scan.section, scan.first, scan.at, self.state.get(scan.section.client, 0))
+            for scan in scans
+            if scan.at > scan.first
+        ]
         rest = [
             Slice(scan.section, scan.at, len(scan.section.marks)) for scan in scans if scan.at < len(scan.section.marks)
         ]
@@ -149,6 +160,25 @@ class RoomLog:
             compose(walk.update, rest, rest_deletes) if rest or rest_deletes else EMPTY_UPDATE,
             [(scan.section.client, reach[scan.section.client]) for scan in scans if scan.at > scan.first],
             fresh_deletes,
+        )
+
+    def _holders(self, walk: Walk) -> tuple[Parents, ...]:
+        """What structs of this update may name as parents; empty if none of them names one."""
+        if not any(section.parents for section in walk.sections):
+            return ()
+        if self._parents is None:
+            self._parents = Parents.of(self.whole())
+        brought = Parents()
+        for section in walk.sections:
+            brought.note(section, self.state.get(section.client, 0), section.end)
+        return self._parents, brought
+
+    def _all_placed(self, walk: Walk) -> bool:
+        holders = self._holders(walk)
+        return all(
+            any((parent.client, parent.clock) in known for known in holders)
+            for section in walk.sections
+            for parent in section.parents
         )
 
     def _split_deletes(self, walk: Walk, reach: _Reach) -> tuple[dict[int, list[Range]], dict[int, list[Range]]]:
@@ -187,7 +217,7 @@ class RoomLog:
 
     def _refuse_split_overlaps(self, walk: Walk, slices: list[Slice]) -> None:
         """A struct that is partly known is cut where the known part ends."""
-        for section, first, _ in slices:
+        for section, first, _, _ in slices:
             known = self.state.get(section.client, 0)
             if section.marks[first][0] < known and (section.client, known) in walk.halves:
                 raise SplitCharacter
@@ -196,6 +226,11 @@ class RoomLog:
         """Take the accepted part into the window. The document must have taken it before."""
         if walk.halves:
             self._note_halves(screened, walk)
+        if self._parents is not None:
+            ends = dict(screened.advances)
+            for section in walk.sections:
+                start = self.state.get(section.client, 0)
+                self._parents.note(section, start, ends.get(section.client, start))
         self._window.append(screened.accepted)
         self._window_bytes += len(screened.accepted)
         self.version += 1
@@ -268,7 +303,7 @@ class _Reach:
 class _Scan:
     """How far into one section the structs may join."""
 
-    __slots__ = ("_need", "_skips", "at", "first", "section")
+    __slots__ = ("_need", "_parent", "_skips", "at", "first", "section")
 
     def __init__(self, section: Section, known: int) -> None:
         self.section = section
@@ -279,17 +314,19 @@ class _Scan:
         self.first = self.at = at
         """Structs before `first` are known already; structs from `first` up to `at` may join."""
         self._need = 0
+        self._parent = 0
         self._skips = {start for start, _ in section.skips}
 
     @staticmethod
     def _end(section: Section, at: int) -> int:
         return section.marks[at + 1][0] if at + 1 < len(section.marks) else section.end
 
-    def advance(self, reach: _Reach) -> Need | None:
+    def advance(self, reach: _Reach, holders: tuple[Parents, ...]) -> Need | None:
         """Go as far as `reach` allows, moving it. Returns what is waited for; `None` at the end."""
         section = self.section
         marks = section.marks
         needs = section.needs
+        parents = section.parents
         while self.at < len(marks):
             clock = marks[self.at][0]
             end = self._end(section, self.at)
@@ -300,6 +337,11 @@ class _Scan:
                 if need.at == clock and reach[need.client] <= need.clock:
                     return need
                 self._need += 1
+            while self._parent < len(parents) and parents[self._parent].at <= clock:
+                parent = parents[self._parent]
+                if parent.at == clock and not any((parent.client, parent.clock) in known for known in holders):
+                    return None  # it is there, or nothing in this update brings it, and holds no children
+                self._parent += 1
             self.at += 1
             reach.move(section.client, end)
         return None

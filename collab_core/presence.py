@@ -80,7 +80,9 @@ class Presence:
             self._known[client] = _Presence(user, member, clock, state)
             self._carry(member, client)
             self._changed.add(client)
-            return None
+            # Others may have seen this clock before, on another node or before this room was opened, and forgotten
+            # the state but not the clock. Told of its own removal, the owner raises it and all see it at once.
+            return PresenceEntry(client, clock, REMOVED)
         if known.user != user or (known.member not in {0, member} and not self._takes_over(known, member)):
             return None
         if known.state == REMOVED and state != REMOVED and clock <= known.clock:

@@ -20,7 +20,7 @@ from collab_core.identity import RoomKey
 from collab_core.journal.feed import Feed
 from collab_core.journal.port import Entry
 from collab_core.journal.writer import Health, JournalWriter
-from collab_core.limits import Limits
+from collab_core.limits import KIB, Limits
 from collab_core.log import RoomLog, Screened, SplitCharacter
 from collab_core.member import Member
 from collab_core.metrics import EngineMetrics
@@ -37,6 +37,14 @@ logger = logging.getLogger(__name__)
 
 STEP1_COST = 10
 """Messages a SyncStep1 counts as: its answer may be a whole document."""
+
+BYTES_PER_MESSAGE = 16 * KIB
+"""A longer message counts as several: its work is in its bytes. A first sync of 16 MiB is half of a burst."""
+
+RETRY_PAUSE_PER_COST = 20.0
+RETRY_SECONDS = 0.002
+"""Looking again at what waits may take this long at a time, and a twentieth of all time: somebody may let a whole
+megabyte wait for what never comes, and everyone else's edits must not pay for it."""
 
 _SOON_SECONDS = 0.001
 """The event loop's timers count milliseconds; a shorter wait is one pass of the loop."""
@@ -87,8 +95,12 @@ class Room:
             floor=tuning.presence_floor_seconds,
             ceiling=tuning.presence_ceiling_seconds,
         )
+        self._retry_window = FlushWindow(
+            pause_per_cost=RETRY_PAUSE_PER_COST, floor=0.0, ceiling=limits.held_seconds / 4
+        )
         self._flush_handle: asyncio.Handle | None = None
         self._presence_handle: asyncio.Handle | None = None
+        self._retry_handle: asyncio.Handle | None = None
 
     # Coming and going
 
@@ -137,10 +149,10 @@ class Room:
 
     def close(self) -> None:
         """The room leaves this node: no more timers, no more calls from the journal."""
-        for handle in (self._flush_handle, self._presence_handle):
+        for handle in (self._flush_handle, self._presence_handle, self._retry_handle):
             if handle is not None:
                 handle.cancel()
-        self._flush_handle = self._presence_handle = None
+        self._flush_handle = self._presence_handle = self._retry_handle = None
         self.feed.close()
 
     # What members send
@@ -151,7 +163,7 @@ class Room:
         self._metrics.messages += 1
         try:
             message = messages.parse(frame)
-            cost = STEP1_COST if isinstance(message, messages.SyncStep1) else 1
+            cost = STEP1_COST if isinstance(message, messages.SyncStep1) else 1 + len(frame) // BYTES_PER_MESSAGE
             if not member.bucket.take(now, cost):
                 self.expel(member, CloseCode.FLOOD)
             elif isinstance(message, messages.Update):
@@ -213,8 +225,6 @@ class Room:
                 self._place(member, number)
             else:
                 self._hold(member, Held(screened.waiting, number), now)
-            if screened.accepted != EMPTY_UPDATE and self._gapped:
-                self._retry_held()
 
     def _take(self, member: Member, screened: Screened, walked: Walk) -> bool:
         """Document first, then log and journal. False if the engine refused, and then the sender is gone."""
@@ -229,6 +239,8 @@ class Room:
         self._authors.add(member.number)
         if self._flush_handle is None:
             self._flush_handle = self._schedule(self._flush_window, self._flush)
+        if self._gapped and self._retry_handle is None:
+            self._retry_handle = self._schedule(self._retry_window, self._retry_held)
         return True
 
     def _refuse(self, member: Member, code: CloseCode) -> None:
@@ -268,25 +280,36 @@ class Room:
 
     def _answered(self, member: Member, *, gap_before: bool) -> None:
         """A SyncStep2 came. Complete, it stands for all its sender had sent before it."""
+        if not self.writable:
+            return  # it was not taken; everyone is asked again when the room takes edits
+        if gap_before and not member.ended:
+            self._retry_member(member)
         if member.ended or member.reset is not None:
             return
         if member.gaps:
             if gap_before:  # one that brought the gap itself is no answer to a question about it
                 self._step(member, member.gaps.answered())
-        elif self.writable:
+        else:
             member.saved.settle_all(self.feed.appended)
             self._tell_saved(member)
 
     def _retry_held(self) -> None:
-        moved = True
-        while moved:
-            moved = False
-            for member in list(self._gapped.values()):
-                moved = self._retry_member(member) or moved
+        """Something joined: look again at what waits. What joins by this lets another look follow."""
+        self._retry_handle = None
+        started = ended = self._now()
+        waiting = list(self._gapped.values())
+        while waiting and ended - started < RETRY_SECONDS:
+            member = waiting.pop(0)
+            if self._gapped.pop(member.number, None) is not None:
+                self._gapped[member.number] = member  # to the end: those not looked at now come first the next time
+                self._retry_member(member)
+            ended = self._now()
+        self._retry_window.flushed(started, ended)
+        if waiting and self._retry_handle is None:
+            self._retry_handle = self._schedule(self._retry_window, self._retry_held)
 
-    def _retry_member(self, member: Member) -> bool:
-        """Screen what a member has waiting once more. Returns whether anything joined."""
-        moved = False
+    def _retry_member(self, member: Member) -> None:
+        """Screen what a member has waiting once more."""
         still: list[Held] = []
         for held in member.gaps.held:
             walked = walk(held.update)
@@ -294,11 +317,9 @@ class Room:
                 screened = self.log.screen(walked)
             except SplitCharacter:
                 self._refuse(member, CloseCode.SPLIT_CHARACTER)
-                return moved
-            if screened.accepted != EMPTY_UPDATE:
-                if not self._take(member, screened, walked):
-                    return moved
-                moved = True
+                return
+            if screened.accepted != EMPTY_UPDATE and not self._take(member, screened, walked):
+                return
             if screened.waiting == EMPTY_UPDATE:
                 if member.speaks_json:
                     member.saved.settle(held.number, self.feed.appended)
@@ -307,7 +328,6 @@ class Room:
         member.gaps.replace(still)
         if not still:
             self._gapped.pop(member.number, None)
-        return moved
 
     def _step(self, member: Member, step: Step) -> None:
         if step is Step.ASK:

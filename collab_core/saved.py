@@ -7,6 +7,7 @@ journal has committed every number up to n.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 
 
@@ -34,10 +35,16 @@ class SavedLedger:
         return self.received
 
     def place(self, number: int, position: int) -> None:
-        """The newest number is in the feed at `position`."""
-        if self._pending and self._pending[-1][1] == position:
-            self._pending.pop()  # nothing was journaled in between: one commit answers both
-        self._pending.append((number, position))
+        """A number higher than all placed so far is in the feed at `position`."""
+        pending = self._pending
+        if pending and pending[-1][1] == position and not self._waits_between(pending[-1][0], number):
+            pending.pop()  # nothing was journaled in between: one commit answers both
+        pending.append((number, position))
+
+    def _waits_between(self, number: int, later: int) -> bool:
+        """Whether one waits that holds up `later` and not `number`."""
+        at = bisect_right(self._waiting, number)
+        return at < len(self._waiting) and self._waiting[at] < later
 
     def wait(self, number: int) -> None:
         """The newest number lacks a dependency, or the room takes no edits at the moment."""
@@ -46,17 +53,20 @@ class SavedLedger:
     def settle(self, number: int, position: int) -> None:
         """A waiting number was taken after all. Later ones cannot be told before it, so they share its position."""
         self._waiting.remove(number)
-        last = number
+        later = [number]
         while self._pending and self._pending[-1][0] > number:
-            last = max(last, self._pending.pop()[0])
-        self._pending.append((last, position))
+            later.append(self._pending.pop()[0])
+        for each in sorted(later):
+            self.place(each, position)
 
     def settle_all(self, position: int) -> None:
         """A complete SyncStep2 was taken: it holds everything the member sent before it."""
         if self._waiting:
-            first, *_ = self._waiting
-            self._waiting = [first]
-            self.settle(first, position)
+            first, last = self._waiting[0], self._waiting[-1]
+            self._waiting = []
+            while self._pending and self._pending[-1][0] > first:
+                last = max(last, self._pending.pop()[0])
+            self.place(last, position)
 
     def committed(self, position: int) -> int | None:
         """The journal has committed up to `position`. Returns a new `upTo`, or `None` if nothing changed."""

@@ -31,7 +31,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Unfolded journal rows of one room after which they are folded into its base while it is open."""
     open_seconds: float = 10.0
     """How long a room's load may take before those who wait are closed with 4503."""
-    commit_interval_seconds: float = 0.005
+    commit_interval_seconds: float = 0.010
     """Shortest time between two group commits. Commits cost, rows hardly do."""
     unsaved_after_seconds: float = 2.0
     """How long a commit may go unanswered before members see `unsaved`."""

@@ -58,6 +58,10 @@ class View:
         """A ready-made SyncStep2 frame with everything a member at `state` lacks at this moment."""
         self._refresh()
         self._metrics.sync_replies += 1
+        # What a member has that the room has not changes nothing about the answer, and a forged vector of many
+        # clients, or of clocks that the engine would cut to 32 bits, must not reach the cache or the engine.
+        known = self._log.state
+        state = {client: min(clock, known[client]) for client, clock in state.items() if clock and client in known}
         key = frozenset(state.items())
         frame = self._replies.get(key)
         if frame is None:
