@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 10.0
 """From the connection's start to a complete upgrade request."""
+ADMIT_SECONDS = 10.0
+"""How long the authoriser may take."""
 CLOSE_SECONDS = 3.0
 """How long a closing connection waits for the peer's close frame."""
 READ_BUFFER_BYTES = 256 * 1024
@@ -163,6 +165,9 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._reader = FrameReader(self._server.limits.message_bytes)
         self._state = _State.ADMITTING
         self._transport.pause_reading()
+        if len(self._server.connections) > self._server.limits.connections:
+            self._refuse(CloseCode.OVERLOADED, "too many connections on this node")
+            return
         self._server.own(self._admit(asked), name="admit")
 
     def _answer(self, response: bytes) -> None:
@@ -173,7 +178,8 @@ class LiveConnection(asyncio.BufferedProtocol):
 
     async def _admit(self, asked: Upgrade) -> None:
         try:
-            admission = await self._server.authoriser.admit(asked.request)
+            async with asyncio.timeout(ADMIT_SECONDS):
+                admission = await self._server.authoriser.admit(asked.request)
             if self._state is not _State.ADMITTING:
                 return
             # From here on the room may write to this connection.
@@ -181,6 +187,10 @@ class LiveConnection(asyncio.BufferedProtocol):
             self._room, self._member = await self._server.hub.join(admission, asked.dialect, self)
         except Refused as refused:
             self._refuse(refused.code, refused.reason)
+            return
+        except TimeoutError:
+            logger.error("the authoriser did not answer within %g s", ADMIT_SECONDS)
+            self._refuse(CloseCode.ROOM_UNAVAILABLE, CloseCode.ROOM_UNAVAILABLE.label)
             return
         except Exception:
             logger.exception("a connection could not be admitted")
@@ -282,7 +292,14 @@ class LiveConnection(asyncio.BufferedProtocol):
     async def _renew(self, member: Member, token: str) -> None:
         try:
             member.admission = await self._server.authoriser.renew(token, member.admission)
-            member.tell({"type": "renewed", "expiresAt": int(member.admission.expires_at * 1000)})
+            admission = member.admission
+            member.tell(
+                {
+                    "type": "renewed",
+                    "expiresAt": int(admission.expires_at * 1000),
+                    "canWrite": admission.can_write,
+                }
+            )
         except Refused as refused:
             member.tell({"type": "error", "code": "token_refused", "message": refused.reason})
         finally:

@@ -7,19 +7,13 @@ pycrdt objects belong to one thread, and so does this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pycrdt import Doc, Text
 from pycrdt import get_update as diff_update
 
+from collab_core.engine import panics_as_refusals
 from collab_core.wire.id_ranges import DeleteSet, IdRanges
 from collab_core.wire.messages import EMPTY_UPDATE, decode_state_vector
 from collab_core.wire.update import walk
-
-
-class EngineRefused(Exception):
-    """The engine would not take an update that the codec had passed; the document is poisoned now."""
 
 
 class Document:
@@ -32,43 +26,33 @@ class Document:
 
     def apply(self, update: bytes) -> None:
         """Integrate an update whose dependencies are all there. Raises `EngineRefused`."""
-        with _panics_as_refusals():
+        with panics_as_refusals():
             self._doc.apply_update(update)
 
     def state(self) -> dict[int, int]:
         """The state vector."""
-        with _panics_as_refusals():
+        with panics_as_refusals():
             return decode_state_vector(self._doc.get_state())
 
     def deleted(self) -> DeleteSet:
         """All deleted ranges."""
-        with _panics_as_refusals():
+        with panics_as_refusals():
             return delete_set_of(self._doc.get_update(self._doc.get_state()))
 
     def encode(self) -> bytes:
         """The whole document as one update, deleted content collected."""
-        with _panics_as_refusals():
+        with panics_as_refusals():
             return self._doc.get_update()
 
     def encode_since(self, state_vector: bytes) -> bytes:
         """What a peer at `state_vector` lacks, and the whole delete set."""
-        with _panics_as_refusals():
+        with panics_as_refusals():
             return self._doc.get_update(state_vector)
 
     def text(self, name: str) -> str:
         """The text of a root type; `""` if there is none of that name."""
-        with _panics_as_refusals():
+        with panics_as_refusals():
             return str(self._doc.get(name, type=Text))
-
-
-@contextmanager
-def _panics_as_refusals() -> Iterator[None]:
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
-        raise
-    except BaseException as error:  # a Rust panic is a BaseException of a class that cannot be imported
-        raise EngineRefused(f"{type(error).__name__}: {error}") from error
 
 
 def delete_set_of(update: bytes) -> DeleteSet:
@@ -78,4 +62,5 @@ def delete_set_of(update: bytes) -> DeleteSet:
 
 def difference(update: bytes, state_vector: bytes) -> bytes:
     """What a peer at `state_vector` lacks of `update`, worked out on bytes, without a document."""
-    return diff_update(update, state_vector)
+    with panics_as_refusals():
+        return diff_update(update, state_vector)

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from collab_core.admission import Dialect, UpgradeRequest
 
 MAX_REQUEST_BYTES = 16 * 1024
-"""Request line and headers: room for cookies and a token of 8 KiB."""
+"""Request line and headers: room for cookies and a token of 7 KiB."""
 
 _END = b"\r\n\r\n"
 _SILENT = logging.Logger("handshake", level=logging.CRITICAL + 1)

@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from collab_core.merge import merge
 from collab_core.parents import Parents
 from collab_core.wire.id_ranges import DeleteSet, IdRanges, Range
+from collab_core.wire.lib0 import WireError
 from collab_core.wire.messages import EMPTY_UPDATE
 from collab_core.wire.update import Need, Section, Slice, Walk, compose
 
@@ -83,7 +84,7 @@ class RoomLog:
         return len(self._window)
 
     def screen(self, walk: Walk) -> Screened:
-        """What of an update is new and may join. Pure. Raises `SplitCharacter`."""
+        """What of an update is new and may join. Pure. Raises `SplitCharacter`, and `WireError` on what never could."""
         if self.halves or walk.halves:
             self._refuse_split_characters(walk)
         whole = self._screen_whole(walk)
@@ -322,7 +323,8 @@ class _Scan:
         return section.marks[at + 1][0] if at + 1 < len(section.marks) else section.end
 
     def advance(self, reach: _Reach, holders: tuple[Parents, ...]) -> Need | None:
-        """Go as far as `reach` allows, moving it. Returns what is waited for; `None` at the end."""
+        """Go as far as `reach` allows, moving it. Returns what is waited for; `None` at the end. Raises `WireError`
+        on a child of what is there and is no type: no document would take it, now or later."""
         section = self.section
         marks = section.marks
         needs = section.needs
@@ -340,7 +342,7 @@ class _Scan:
             while self._parent < len(parents) and parents[self._parent].at <= clock:
                 parent = parents[self._parent]
                 if parent.at == clock and not any((parent.client, parent.clock) in known for known in holders):
-                    return None  # it is there, or nothing in this update brings it, and holds no children
+                    raise WireError("a child of something that holds no children", section.marks[self.at][1])
                 self._parent += 1
             self.at += 1
             reach.move(section.client, end)

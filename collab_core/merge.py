@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pycrdt import merge_updates
 
+from collab_core.engine import panics_as_refusals
 from collab_core.wire.messages import EMPTY_UPDATE
 
 FAN_IN = 64
@@ -18,11 +19,12 @@ FAN_IN = 64
 
 
 def merge(updates: Sequence[bytes]) -> bytes:
-    """One update with everything that `updates` bring. Raises `ValueError` on bytes that are no update."""
+    """One update with everything that `updates` bring. Raises `EngineRefused` on bytes that are no update."""
     level = [update for update in updates if update and update != EMPTY_UPDATE]
-    while len(level) > 1:
-        level = [
-            merge_updates(*level[at : at + FAN_IN]) if at + 1 < len(level) else level[at]
-            for at in range(0, len(level), FAN_IN)
-        ]
+    with panics_as_refusals():
+        while len(level) > 1:
+            level = [
+                merge_updates(*level[at : at + FAN_IN]) if at + 1 < len(level) else level[at]
+                for at in range(0, len(level), FAN_IN)
+            ]
     return level[0] if level else EMPTY_UPDATE

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from pycrdt import get_state
 
-from collab_core.document import Document, EngineRefused
+from collab_core.document import Document
+from collab_core.engine import EngineRefused, panics_as_refusals
 from collab_core.log import Halves, RoomLog
 from collab_core.merge import merge
 from collab_core.wire.id_ranges import IdRanges
@@ -27,7 +28,8 @@ def open_log(base: bytes, updates: Sequence[bytes]) -> tuple[RoomLog, Document |
         document = Document(merged)
     except EngineRefused:
         document = None
-    state = decode_state_vector(get_state(merged))
+    with panics_as_refusals():
+        state = decode_state_vector(get_state(merged))
     if document is not None and document.state() != state:
         document = None
     walked = None if document is not None and not _ASTRAL.search(merged) else walk(merged)

@@ -2,7 +2,7 @@
 
 yrs integrates a child of a collected struct and refuses one of a struct that is there and no type. So an edit
 that names a deleted character as its parent is taken by a document in which the character is collected already,
-and makes the merged bytes, where it is not yet, impossible to load. Such a child waits: its parent never comes.
+and makes the merged bytes, where it is not yet, impossible to load. Such a child is refused.
 """
 
 from __future__ import annotations

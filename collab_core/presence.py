@@ -156,6 +156,10 @@ class Presence:
             [PresenceEntry(client, k.clock, k.state) for client, k in self._known.items() if k.state != REMOVED]
         )
 
+    def catch_up(self) -> bytes:
+        """All that are here and all that left lately, for a member that may have missed either."""
+        return encode([PresenceEntry(client, k.clock, k.state) for client, k in self._known.items()])
+
     def states(self) -> dict[int, tuple[UUID, bytes]]:
         """Client id -> (user, JSON state) of all that are here."""
         return {client: (k.user, k.state) for client, k in self._known.items() if k.state != REMOVED}

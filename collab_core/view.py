@@ -6,7 +6,8 @@ version and shared: fifty newcomers cost one encoding.
 
 from __future__ import annotations
 
-from collab_core.document import Document, EngineRefused, difference
+from collab_core.document import Document, difference
+from collab_core.engine import EngineRefused
 from collab_core.log import RoomLog
 from collab_core.metrics import EngineMetrics
 from collab_core.wire import frames
@@ -29,6 +30,11 @@ class View:
         self._sound = False
         self._replies: dict[_State, bytes] = {}
         self._question: bytes | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a document that can judge edits."""
+        return self._document is not None
 
     def take(self, update: bytes) -> None:
         """Let the engine integrate an update, before anyone else sees it. After `EngineRefused` the document is a

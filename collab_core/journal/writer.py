@@ -32,6 +32,8 @@ COMMIT_ROWS: Final = 1_000
 COMMIT_ENTRIES: Final = 4_096
 """Packing them takes about 2 ms of the event loop."""
 COMMIT_BYTES: Final = 8 * 1024 * 1024
+GATHER_SECONDS: Final = 0.002
+"""Shortest time from an entry to its commit."""
 RETRY_FIRST_SECONDS: Final = 0.05
 RETRY_CAP_SECONDS: Final = 2.0
 PARKED_FIRST_SECONDS: Final = 1.0
@@ -173,8 +175,9 @@ class JournalWriter:
                 self._idle = loop.create_future()
                 await self._idle
                 self._idle = None
-            if (pause := self._last_start + self._interval - loop.time()) > 0:
-                await asyncio.sleep(pause)
+            # Not even the first commit after a silence starts at once: what has just been typed is broadcast first,
+            # and Postgres must not wake on the same core meanwhile.
+            await asyncio.sleep(max(GATHER_SECONDS, self._last_start + self._interval - loop.time()))
             if self._parked_due:
                 feed = self._parked_due.popleft()
                 assert feed._parked is not None

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pycrdt import Array, Doc, Map, Text
 
-from collab_core.document import Document, EngineRefused, _panics_as_refusals, delete_set_of, difference
+from collab_core.document import Document, delete_set_of, difference
+from collab_core.engine import EngineRefused, panics_as_refusals
 from collab_core.wire.id_ranges import IdRanges
 from collab_core.wire.messages import EMPTY_UPDATE, encode_state_vector
 
@@ -86,7 +87,7 @@ def test_what_the_engine_cannot_take_is_refused(update: bytes) -> None:
 
 
 def test_an_interrupt_is_no_refusal() -> None:
-    with pytest.raises(KeyboardInterrupt), _panics_as_refusals():
+    with pytest.raises(KeyboardInterrupt), panics_as_refusals():
         raise KeyboardInterrupt
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map, Text
 
-from collab_core.document import Document, EngineRefused
+from collab_core.document import Document
+from collab_core.engine import EngineRefused
 from collab_core.log import RoomLog
 from collab_core.metrics import EngineMetrics
 from collab_core.opening import open_log

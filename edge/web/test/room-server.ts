@@ -157,7 +157,7 @@ export class RoomServer {
   #onMessage(member: Member, data: Buffer, binary: boolean): void {
     if (!binary) {
       member.texts.push(data.toString())
-      member.socket.send(JSON.stringify({ type: 'renewed', expiresAt: Date.now() + this.expiresIn }))
+      member.socket.send(JSON.stringify({ type: 'renewed', expiresAt: Date.now() + this.expiresIn, canWrite: true }))
       return
     }
     const frame = decodeFrame(new Uint8Array(data))

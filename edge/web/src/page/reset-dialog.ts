@@ -6,6 +6,7 @@ import { element } from './element.ts'
 const REASONS: Readonly<Record<string, string>> = {
   read_only: 'You may not edit in this room at the moment, so the server did not take what you typed.',
   split_character: 'An edit cut a character in half, and the others could not have followed it.',
+  too_large: 'The room is full: the server could not take what you typed.',
   other_tab: 'Another window of this browser was told to start over with the room’s version.',
 }
 

@@ -7,7 +7,7 @@ export type ControlMessage =
   | { readonly type: 'unsaved'; readonly reason: string }
   | { readonly type: 'writable'; readonly value: boolean; readonly reason: string | null }
   | { readonly type: 'reset'; readonly reason: string }
-  | { readonly type: 'renewed'; readonly expiresAt: number }
+  | { readonly type: 'renewed'; readonly expiresAt: number; readonly canWrite: boolean }
   | { readonly type: 'error'; readonly code: string; readonly message: string }
   /** A type this client is too old to know. Ignored, so that the server may say more later. */
   | { readonly type: 'unknown'; readonly name: string }
@@ -51,7 +51,7 @@ export function parseControl(text: string): ControlMessage {
         reason: typeof fields['reason'] === 'string' ? fields['reason'] : null,
       }
     case 'renewed':
-      return { type, expiresAt: countField(fields, 'expiresAt') }
+      return { type, expiresAt: countField(fields, 'expiresAt'), canWrite: booleanField(fields, 'canWrite') }
     case 'error':
       return { type, code: stringField(fields, 'code'), message: stringField(fields, 'message') }
     default:

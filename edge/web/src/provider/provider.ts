@@ -265,6 +265,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
         this.#startOver(message.reason)
         break
       case 'renewed':
+        this.#set({ canWrite: message.canWrite })
         this.#renewAt(message.expiresAt)
         break
       case 'error':
