@@ -15,6 +15,15 @@ const deletesOf = (doc) =>
     .map(([client, ranges]) => [client, ranges.map(({ clock, len }) => [clock, clock + len])])
     .sort(([a], [b]) => a - b)
 
+const sorted = (value) => {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.keys(value).sort().map(key => [key, sorted(value[key])]))
+}
+
+/** Maps have no order; equal ones are to be equal text. */
+const stable = (value) => JSON.stringify(sorted(JSON.parse(JSON.stringify(value))))
+
 const judge = (updates) => {
   const doc = new Y.Doc()
   const text = doc.getText('text')
@@ -32,8 +41,8 @@ const judge = (updates) => {
   const { pendingStructs, pendingDs } = doc.store
   return {
     text: text.toString(),
-    map: JSON.stringify(map.toJSON()),
-    array: JSON.stringify(array.toJSON()),
+    map: stable(map.toJSON()),
+    array: stable(array.toJSON()),
     stateVector: [...Y.decodeStateVector(Y.encodeStateVector(doc)).entries()].sort(([a], [b]) => a - b),
     deletes: deletesOf(doc),
     pending: pendingStructs !== null || pendingDs !== null,
