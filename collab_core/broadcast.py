@@ -39,8 +39,8 @@ class Broadcast:
         self._presence = presence
         self._tuning = tuning
         self._metrics = metrics
-        self._live: dict[int, Member] = {}
-        """Members that get every flush: synced, and their socket takes what it is given."""
+        self._live: dict[int, Callable[[bytes], None]] = {}
+        """How to write to each member that gets every flush: synced, and its socket takes what it is given."""
         self._authors: set[int] = set()
         """Whose updates the window holds."""
         self._flush_window = FlushWindow(
@@ -56,7 +56,7 @@ class Broadcast:
 
     def include(self, member: Member) -> None:
         """From now on the member gets every flush."""
-        self._live[member.number] = member
+        self._live[member.number] = member.writer
 
     def leave_out(self, member: Member) -> None:
         """The member gets no flush any more."""
@@ -120,10 +120,12 @@ class Broadcast:
 
     def _fan_out(self, message: bytes, skip: int = 0) -> None:
         frame = frames.encode(frames.BINARY, message)
+        live = self._live
+        spared = live.get(skip)
         count = 0
-        for number, member in list(self._live.items()):  # a full socket leaves the room's fan-out while it runs
-            if number != skip:
-                member.write(frame)
+        for write in list(live.values()):  # a full socket leaves the room's fan-out while it runs
+            if write is not spared:
+                write(frame)
                 count += 1
         self._metrics.frames_out += count
         self._metrics.bytes_out += count * len(frame)

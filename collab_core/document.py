@@ -10,7 +10,7 @@ from __future__ import annotations
 from pycrdt import Doc, Text
 from pycrdt import get_update as diff_update
 
-from collab_core.engine import panics_as_refusals
+from collab_core.engine import panics_as_refusals, refuse
 from collab_core.wire.id_ranges import DeleteSet, IdRanges
 from collab_core.wire.messages import EMPTY_UPDATE, decode_state_vector
 from collab_core.wire.update import walk
@@ -26,8 +26,10 @@ class Document:
 
     def apply(self, update: bytes) -> None:
         """Integrate an update whose dependencies are all there. Raises `EngineRefused`."""
-        with panics_as_refusals():
+        try:
             self._doc.apply_update(update)
+        except BaseException as error:  # inline, not `panics_as_refusals`: this is on the way of every edit
+            refuse(error)
 
     def state(self) -> dict[int, int]:
         """The state vector."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
 class EngineRefused(ValueError):
@@ -16,7 +17,12 @@ def panics_as_refusals() -> Iterator[None]:
     """Whatever pycrdt raises inside, panics included, is raised as `EngineRefused`."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit):
-        raise
     except BaseException as error:
-        raise EngineRefused(f"{type(error).__name__}: {error}") from error
+        refuse(error)
+
+
+def refuse(error: BaseException) -> NoReturn:
+    """Raise `EngineRefused` for what pycrdt raised, and pass on what it did not."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError | GeneratorExit):
+        raise error
+    raise EngineRefused(f"{type(error).__name__}: {error}") from error

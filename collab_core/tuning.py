@@ -10,8 +10,8 @@ KIB = 1024
 class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Defaults come from measurements on two cores (docs/benchmarks.md)."""
 
-    flush_pause_per_cost: float = 1.0
-    """After a flush the room waits this many times what flushing costs lately: 1.0 bounds it to half of a core."""
+    flush_pause_per_cost: float = 0.6
+    """After a flush the room waits this many times what flushing costs lately: 0.6 bounds it to five eighths of a core."""
     flush_ceiling_seconds: float = 0.020
     """Longest wait between two flushes of a busy room."""
     presence_pause_per_cost: float = 12.0
@@ -31,7 +31,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Unfolded journal rows of one room after which they are folded into its base while it is open."""
     open_seconds: float = 10.0
     """How long a room's load may take before those who wait are closed with 4503."""
-    commit_interval_seconds: float = 0.010
+    commit_interval_seconds: float = 0.016
     """Shortest time between two group commits. Commits cost, rows hardly do."""
     unsaved_after_seconds: float = 2.0
     """How long a commit may go unanswered before members see `unsaved`."""

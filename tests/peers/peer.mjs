@@ -10,6 +10,9 @@ import { Client } from './client.mjs'
 import { providerOfNewTab } from './tab.mjs'
 import { waitFor } from './waits.mjs'
 
+// Yjs reports a changed client id with console.log; standard output is the protocol's.
+console.log = console.error
+
 /** @type {Map<string, Client>} */
 const clients = new Map()
 /** Errors thrown inside a provider's own event handlers; a stock client must never be made to throw. */
