@@ -154,3 +154,28 @@ async def test_presence_of_a_member() -> None:
         await ben.until(lambda: ben.awareness and ben.awareness[-1] != NOBODY)
         assert set(server.room().presence.states()) == {2, 3}
         assert ana.closed is None
+
+
+@on_uvloop
+async def test_sockets_of_the_node() -> None:
+    async with live(limits=Limits(connections=2)) as server:
+        await server.member("ana")
+        ben = await server.member("ben")
+        one_more = await server.enter("late", tenant="other")
+        assert (await one_more.until_closed()).code == CloseCode.OVERLOADED
+        assert server.metrics.closes == {"overloaded": 1}
+        await ben.end()
+        await one_more.end()
+        await until(lambda: len(server.server.connections) == 1)
+        await server.member("late", tenant="other")
+
+
+@on_uvloop
+async def test_parts_of_an_update() -> None:
+    async with live(limits=Limits(message_parts=10)) as server:
+        ana, mallory = await server.member("ana"), await server.member("mallory")
+        structs = bytes([1, 11, 5, 0]) + bytes([0, 1]) * 11 + bytes([0])
+        await mallory.send_raw(masked(2, create_update_message(structs)))
+        assert (await mallory.until_closed()).code == CloseCode.TOO_LARGE
+        await ana.type("hello")
+        assert (await server.member("ben")).text == "hello"
