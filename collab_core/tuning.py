@@ -11,7 +11,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Defaults come from measurements on two cores (docs/benchmarks.md)."""
 
     flush_pause_per_cost: float = 0.6
-    """After a flush the room waits this many times what flushes cost lately: 0.6 bounds them to five eighths of a core."""
+    """A room waits this many times what flushes cost lately before the next: 0.6 bounds them to 5/8 of a core."""
     flush_ceiling_seconds: float = 0.020
     """Longest wait between two flushes of a busy room."""
     presence_pause_per_cost: float = 12.0
