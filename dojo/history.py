@@ -7,8 +7,6 @@ import logging
 import random
 from datetime import timedelta
 
-import asyncpg
-
 from collab_core.journal.retention import Turned, turn_history
 from kernel.database import connect
 
@@ -25,7 +23,7 @@ async def turn_once(owner_dsn: str, keep: timedelta) -> Turned:
     try:
         return await turn_history(owner, keep=keep)
     finally:
-        await owner.close()
+        owner.terminate()  # nothing is under way any more, and a server that has died answers no farewell
 
 
 async def turn_daily(owner_dsn: str, keep: timedelta) -> None:
@@ -34,6 +32,6 @@ async def turn_daily(owner_dsn: str, keep: timedelta) -> None:
         try:
             turned = await turn_once(owner_dsn, keep)
             log.info("history: %d partitions made, %d dropped", turned.made, turned.dropped)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.error("history was not turned, next try in a day: %s", error)
+        except Exception as error:  # whatever it is: housekeeping must not end the supervisor
+            log.error("history was not turned, next try in a day: %s: %s", type(error).__name__, error)
         await asyncio.sleep(DAY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, hides nothing
