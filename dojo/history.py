@@ -1,4 +1,4 @@
-"""Keeps the journal's history within its retention, once at the start and then daily."""
+"""Keeps the journal's history within its retention: soon after the start, and then daily."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collab_core.journal.retention import Turned, turn_history
 from kernel.database import connect
 
 DAY_SECONDS = 24 * 3600.0
+FIRST_SECONDS = 60.0
+"""Not at the start itself: there is enough to do then, and partitions are made months ahead."""
 STATEMENT_SECONDS = 60.0
 """Dropping a month takes no time; clearing what lies in the default partition may."""
 
@@ -26,8 +28,9 @@ async def turn_once(owner_dsn: str, keep: timedelta) -> Turned:
         owner.terminate()  # nothing is under way any more, and a server that has died answers no farewell
 
 
-async def turn_daily(owner_dsn: str, keep: timedelta) -> None:
+async def turn_daily(owner_dsn: str, keep: timedelta, *, first_seconds: float = FIRST_SECONDS) -> None:
     """Runs until it is cancelled. A day that fails is logged and made up for on the next."""
+    await asyncio.sleep(first_seconds)
     while True:
         try:
             turned = await turn_once(owner_dsn, keep)

@@ -1,4 +1,4 @@
-"""History is turned once at the start and daily, in a real Postgres, and a day that fails is not the end."""
+"""History is turned soon after the start and daily, in a real Postgres, and a day that fails is not the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def drop_months_ahead(database: Database) -> None:
 
 @asynccontextmanager
 async def turning(dsn: str) -> AsyncIterator[None]:
-    task = asyncio.create_task(turn_daily(dsn, YEAR))
+    task = asyncio.create_task(turn_daily(dsn, YEAR, first_seconds=0.0))
     try:
         yield
     finally:
@@ -47,7 +47,7 @@ async def test_the_coming_months_are_made(database: Database) -> None:
     assert (await turn_once(database.dsn("dojo_owner"), YEAR)).made == 0
 
 
-async def test_it_is_turned_at_the_start(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_is_turned_without_waiting_for_a_day(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     await drop_months_ahead(database)
     with caplog.at_level(logging.INFO):
         async with turning(database.dsn("dojo_owner")):
