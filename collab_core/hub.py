@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from uuid import UUID
 
 from collab_core.admission import Admission, Dialect, Refused
@@ -143,8 +144,9 @@ class Hub:
         self._emptied(room)
         return room
 
-    def _later(self, seconds: float, callback: object, room: Room) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(seconds, callback, room)  # type: ignore[arg-type]
+    @staticmethod
+    def _later(seconds: float, callback: Callable[[Room], None], room: Room) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback, room)
 
     def _heartbeat(self, room: Room) -> None:
         self._heartbeats[room.key] = self._later(self._tuning.heartbeat_seconds, self._heartbeat, room)
