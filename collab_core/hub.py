@@ -205,11 +205,6 @@ class Hub:
         for room in list(self.rooms.values()):
             room.tell_journal(reachable=health is Health.OK)
 
-    @property
-    def journal_reachable(self) -> bool:
-        """Whether what is accepted gets committed at the moment."""
-        return self._writer.health is Health.OK
-
     async def drain(self, seconds: float) -> None:
         """Take no one in any more, commit what is accepted, then close members a few at a time: stock clients ignore
         retry hints, so it is the server that spreads their return."""

@@ -1,9 +1,10 @@
-"""A real Postgres for the whole suite, and a fresh migrated database for each test that asks for one."""
+"""A real Postgres for the whole suite, a fresh migrated database for each test that asks for one, and the log of a
+server with the failure of a test that ran one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -14,6 +15,7 @@ import pytest
 from collab_core.journal.postgres import MIGRATIONS
 from dojo.embedded.postgres import DATABASE, OWNER, EmbeddedPostgres
 from kernel.migrations import migrate
+from tests.running import RunningDojo
 
 _numbers = count(1)
 
@@ -27,6 +29,19 @@ class Database:
 
     def dsn(self, role: str) -> str:
         return self.server.dsn(role, self.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the server's log with a failure."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            if isinstance(value, RunningDojo):
+                report.sections.append(("server log", value.log()))
+    return report
 
 
 @pytest.fixture(scope="session")

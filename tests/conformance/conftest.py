@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +17,6 @@ async def peers() -> AsyncIterator[NodePeers]:
     async with NodePeers() as running:
         yield running
         assert await running.faults() == []
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of the server's log with a failure."""
-    report = yield
-    if report.failed and isinstance(item, pytest.Function):
-        for value in item.funcargs.values():
-            if isinstance(value, RunningDojo):
-                report.sections.append(("server log", value.log()))
-    return report
 
 
 @pytest.fixture(scope="session")

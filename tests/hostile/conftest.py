@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -12,19 +12,6 @@ from tests.convergence.judge import YjsJudge
 from tests.hostile.scene import Scene
 from tests.peers import NodePeers
 from tests.running import RunningDojo
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of the server's log with a failure."""
-    report = yield
-    if report.failed and isinstance(item, pytest.Function):
-        for value in item.funcargs.values():
-            if isinstance(value, RunningDojo):
-                report.sections.append(("server log", value.log()))
-    return report
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +34,7 @@ async def own_dojo(tmp_path: Path) -> AsyncIterator[RunningDojo]:
 
 
 @pytest.fixture
-async def peers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NodePeers]:
-    # Yjs logs to standard output when somebody else writes under its client id; the answers are there.
-    monkeypatch.setenv("NODE_OPTIONS", "--import=data:text/javascript,console.log=console.error")
+async def peers() -> AsyncIterator[NodePeers]:
     async with NodePeers() as running:
         yield running
 

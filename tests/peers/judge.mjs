@@ -7,6 +7,9 @@ import { createInterface } from 'node:readline'
 import * as buffer from 'lib0/buffer'
 import * as Y from 'yjs'
 
+// Yjs reports a changed client id with console.log; standard output is the protocol's.
+console.log = console.error
+
 /** What an editor's binding asks of every change; it must not throw either. */
 const watch = (type) => type.observeDeep(events => events.forEach(event => [event.delta, event.changes, event.path]))
 
