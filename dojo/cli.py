@@ -66,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--banner", action="store_true", help="also say on standard error where to point a browser")
 
-    token = commands.add_parser("token", parents=[shared], help="print a token the server accepts")
+    token = commands.add_parser(
+        "token",
+        parents=[shared],
+        help="print a room ticket the server accepts; only for a Dojo with a database of its own",
+    )
     token.add_argument("--tenant", required=True, metavar="T", help="a UUID, or any name (mapped to one)")
     token.add_argument("--user", required=True, metavar="U", help="a UUID, or any name (mapped to one)")
     token.add_argument(
@@ -105,6 +109,10 @@ def _settings(given: argparse.Namespace, env: Mapping[str, str] = os.environ) ->
 def _token(settings: Settings, given: argparse.Namespace) -> int:
     rooms = [room for group in given.rooms for room in group.split(",") if room]
     hours = settings.ticket_hours if given.hours is None else given.hours
+    if not settings.database.embedded:
+        raise UsageError(
+            "`dojo token` is for a Dojo with a database of its own (no database.* set): elsewhere people sign in"
+        )
     if not rooms:
         raise UsageError("name at least one room, or '*' for all")
     if bad := [room for room in rooms if not valid_room(room)]:
@@ -137,6 +145,7 @@ def _token(settings: Settings, given: argparse.Namespace) -> int:
 
 def _serve(settings: Settings, banner: bool, programs: Programs | None) -> int:
     from dojo.embedded.postgres import EmbeddedPostgresError  # noqa: PLC0415
+    from dojo.embedded.redis import EmbeddedRedisError  # noqa: PLC0415
     from dojo.ports import PortTaken  # noqa: PLC0415
     from dojo.process import ChildFailed  # noqa: PLC0415
     from dojo.serve import serve  # noqa: PLC0415
@@ -151,7 +160,14 @@ def _serve(settings: Settings, banner: bool, programs: Programs | None) -> int:
     log_to(None, service="supervisor", level=settings.log_level)
     try:
         return asyncio.run(serve(settings, announce, programs))
-    except (DataDirectoryError, EmbeddedPostgresError, PortTaken, ChildFailed, MigrationError) as error:
+    except (
+        DataDirectoryError,
+        EmbeddedPostgresError,
+        EmbeddedRedisError,
+        PortTaken,
+        ChildFailed,
+        MigrationError,
+    ) as error:
         return _failed(error)
 
 

@@ -46,6 +46,14 @@ class DataDirectory:
     def postgres_log(self) -> Path:
         return self.path / "postgres.log"
 
+    @property
+    def redis(self) -> Path:
+        return self.path / "redis"
+
+    @property
+    def redis_log(self) -> Path:
+        return self.path / "redis.log"
+
     def create(self) -> None:
         """Make the folder if it is not there. Raises `DataDirectoryError`."""
         try:

@@ -7,12 +7,19 @@ from pathlib import Path
 import asyncpg
 
 import collab_core.journal
+import edge.identity
+import kernel
 from dojo.data_directory import DataDirectory
 from dojo.embedded.postgres import OWNER, EmbeddedPostgres
 from dojo.settings import Settings
 from kernel import migrations
 
-FOLDERS = (Path(collab_core.journal.__file__).parent / "migrations",)
+FOLDERS = (
+    Path(collab_core.journal.__file__).parent / "migrations",
+    Path(kernel.__file__).parent / "schema",
+    Path(edge.identity.__file__).parent / "migrations",
+)
+"""In the order in which they need each other."""
 
 
 async def migrate(owner_dsn: str) -> list[str]:

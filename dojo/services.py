@@ -15,10 +15,11 @@ import msgspec
 from dojo import ports
 from dojo.data_directory import DataDirectory, DirectoryLock
 from dojo.embedded.postgres import OWNER, EmbeddedPostgres
+from dojo.embedded.redis import EmbeddedRedis
 from dojo.history import turn_daily
 from dojo.migrate import migrate
 from dojo.process import Child, Program
-from dojo.settings import DatabaseSettings, Settings, TrustedKey
+from dojo.settings import DatabaseSettings, RedisSettings, Settings, TrustedKey
 from dojo.supervisor import Running, Service, Supervisor
 from kernel.tokens import SigningKey
 
@@ -48,15 +49,17 @@ class Services:
         self._lock = lock
         self._programs = programs
         self._postgres: EmbeddedPostgres | None = None
+        self._redis: EmbeddedRedis | None = None
         self._history: asyncio.Task[None] | None = None
         live_port = settings.wanted_live_port
         ports.check(settings.live.host, live_port, asked_by="--live-port (setting live.port)")
         self._listener = ports.listen(settings.http.host, settings.http.port, asked_by="--port (setting http.port)")
-        own_key = msgspec.convert(SigningKey.load_or_create(self._directory.signing_key).public_jwk(), TrustedKey)
+        # `dojo token` and the guests of one's own machine; elsewhere nobody makes room tickets.
+        own_keys = (self._own_key(),) if settings.database.embedded else ()
         self._settings = msgspec.structs.replace(
             settings,
             data_dir=self._directory.path,
-            trusted_keys=(*settings.trusted_keys, own_key),
+            trusted_keys=(*settings.trusted_keys, *own_keys),
             guests=settings.guests and settings.database.embedded,
             http=msgspec.structs.replace(settings.http, port=int(self._listener.getsockname()[1])),
             live=msgspec.structs.replace(settings.live, port=live_port),
@@ -64,8 +67,10 @@ class Services:
         live = Service(programs.live_node.name, self._start_live_node)
         api = Service(programs.api.name, self._start_api)
         database = [Service("postgres", self._start_postgres)] if settings.database.embedded else []
+        own_redis = settings.database.embedded and settings.redis.url is None
+        redis = [Service("redis", self._start_redis)] if own_redis else []
         # The live node ends first, while the journal can still be written.
-        self._supervisor = Supervisor([*database, live, api], stop_order=[live, api, *database])
+        self._supervisor = Supervisor([*database, *redis, live, api], stop_order=[live, api, *database, *redis])
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -97,6 +102,9 @@ class Services:
         await self._supervisor.kill()
         self._listener.close()
 
+    def _own_key(self) -> TrustedKey:
+        return msgspec.convert(SigningKey.load_or_create(self._directory.signing_key).public_jwk(), TrustedKey)
+
     async def _start_postgres(self) -> Running:
         if self._postgres is not None:
             await self._postgres.start()
@@ -115,6 +123,16 @@ class Services:
         database = DatabaseSettings(journal=postgres.dsn("dojo_journal"), service=postgres.dsn("dojo_service"))
         self._settings = msgspec.structs.replace(self._settings, database=database)
         return RunningPostgres(postgres)
+
+    async def _start_redis(self) -> Running:
+        if self._redis is None:
+            self._redis = EmbeddedRedis(
+                self._directory.redis, self._directory.redis_log, pass_fds=(self._lock.descriptor,)
+            )
+            # The same over restarts of Redis, so the children just connect again.
+            self._settings = msgspec.structs.replace(self._settings, redis=RedisSettings(url=self._redis.url()))
+        await self._redis.start()
+        return self._redis
 
     async def _start_live_node(self) -> Running:
         child = await self._start(self._programs.live_node)

@@ -25,6 +25,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     host: str = "127.0.0.1"
     port: Port = DEFAULT_HTTP_PORT
+    trusted_proxies: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
+    """How many proxies of ours append to `X-Forwarded-For` in front of API and sockets. 0: the header is ignored."""
 
 
 class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +59,18 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return self.owner is None and self.journal is None
 
 
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Live state that all processes share: limits, used tickets, what makes them look at the database at once."""
+
+    url: Annotated[str, msgspec.Meta(pattern="^(redis|rediss|unix)://")] | None = None
+    """`redis://`, `rediss://` (TLS) or `unix://`. Unset: Dojo runs a Redis of its own if it runs its own Postgres;
+    otherwise there is none, and each process counts for itself."""
+
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"RedisSettings(url={'unset' if self.url is None else 'set'})"
+
+
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A public key whose tokens are taken (RFC 8037 JWK). `kid` is what tokens name it by."""
 
@@ -73,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     http: HttpSettings = HttpSettings()
     live: LiveSettings = LiveSettings()
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     limits: Limits = Limits()
     engine: Tuning = Tuning()
     allowed_origins: tuple[str, ...] | None = None

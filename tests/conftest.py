@@ -1,5 +1,5 @@
-"""A real Postgres for the whole suite, a fresh migrated database for each test that asks for one, and the log of a
-server with the failure of a test that ran one."""
+"""A real Postgres and a real Redis for the whole suite, a fresh migrated database and an empty Redis for each test that
+asks for one, and the log of a server with the failure of a test that ran one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from itertools import count
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
-from collab_core.journal.postgres import MIGRATIONS
 from dojo.embedded.postgres import DATABASE, OWNER, EmbeddedPostgres
-from kernel.migrations import migrate
+from dojo.embedded.redis import EmbeddedRedis
+from dojo.migrate import migrate
+from kernel.redis import create_client
 from tests.running import RunningDojo
 
 _numbers = count(1)
@@ -51,7 +53,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
     async def start() -> None:
         await server.start()
-        await migrate(server.dsn(OWNER), [MIGRATIONS])
+        await migrate(server.dsn(OWNER))
 
     asyncio.run(start())
     yield server
@@ -70,6 +72,34 @@ async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """A migrated database."""
     async with _created(postgres, DATABASE) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """The suite's Redis. Tests that stop or fill a Redis start one of their own."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def redis_url(redis_server: EmbeddedRedis) -> str:
+    """The address of an empty Redis; the channels of publish and subscribe are the whole suite's."""
+    client = create_client(redis_server.url())
+    try:
+        await client.flushall()
+    finally:
+        await client.aclose()
+    return redis_server.url()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of an empty Redis."""
+    client = create_client(redis_url)
+    yield client
+    await client.aclose()
 
 
 @asynccontextmanager

@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import importlib.util
 import logging
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -28,7 +25,10 @@ from urllib.parse import quote
 
 import asyncpg
 
+from dojo.embedded.exit_of import exit_of
 from dojo.embedded.parent_death import die_with_parent
+from dojo.embedded.server_log import ServerLog
+from dojo.embedded.socket_folder import SocketFolder, SocketFolderError
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,6 @@ DATABASE: Final = "dojo"
 OWNER: Final = "dojo_owner"
 _SUPERUSER: Final = "postgres"
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
-_SOCKET_PATH_BYTES: Final = 107
-"""`sun_path` of Linux, without the terminating zero."""
-_LOG_BYTES: Final = 8 * 1024 * 1024
-"""A log longer than this is set aside (one generation) at the next start."""
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -93,10 +89,10 @@ class EmbeddedPostgres:
     def __init__(self, data_dir: Path, log_path: Path | None = None, pass_fds: Sequence[int] = ()) -> None:
         self._data_dir = data_dir.absolute()
         self._cluster = self._data_dir / "cluster"
-        self._log_path = (log_path or self._data_dir / "postgres.log").absolute()
+        self._log = ServerLog((log_path or self._data_dir / "postgres.log").absolute())
         self._pass_fds = tuple(pass_fds)
         self._binaries = _find_binaries()
-        self._sockets = _socket_folder(self._data_dir)
+        self._sockets = SocketFolder(self._data_dir, _SOCKET_NAME)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -106,7 +102,7 @@ class EmbeddedPostgres:
 
     def dsn(self, role: str, database: str = DATABASE) -> str:
         """Where `role` connects. The same after every restart, so that clients may simply reconnect."""
-        return f"postgresql://{quote(role)}@/{quote(database)}?host={quote(str(self._sockets), safe='/')}"
+        return f"postgresql://{quote(role)}@/{quote(database)}?host={quote(str(self._sockets.path), safe='/')}"
 
     async def start(self) -> None:
         """Set up the cluster if it is new, start the server and return when it takes connections.
@@ -122,10 +118,13 @@ class EmbeddedPostgres:
         lock = await self._lock()
         try:
             await self._set_up_cluster(lock)
-            _private_folder(self._sockets)
+            try:
+                self._sockets.create()
+            except SocketFolderError as error:
+                raise EmbeddedPostgresError(str(error)) from error
             # The lock says that nobody is left, so these can only be stale; Postgres itself would trust a process id
             # in them that the system has since given to somebody else, and refuse to start.
-            for stale in (self._cluster / "postmaster.pid", *self._sockets.glob(f"{_SOCKET_NAME}*")):
+            for stale in (self._cluster / "postmaster.pid", *self._sockets.path.glob(f"{_SOCKET_NAME}*")):
                 stale.unlink(missing_ok=True)
             self._process = self._spawn(self._server_command(), lock)
         finally:
@@ -146,34 +145,27 @@ class EmbeddedPostgres:
             if process.poll() is None:
                 process.send_signal(how)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(_exit_of(process), seconds)
+                await asyncio.wait_for(exit_of(process), seconds)
                 self._forget_process()
                 return
             log.error("Postgres (process %d) did not end within %.0f s of %s", process.pid, seconds, how.name)
         process.kill()
-        await _exit_of(process)
+        await exit_of(process)
         self._forget_process()
 
     async def wait(self) -> int:
         """Return the server's exit code (negative: the signal that ended it) once it has ended."""
         if self._process is None:
             raise EmbeddedPostgresError("Postgres was not started")
-        return await _exit_of(self._process)
+        return await exit_of(self._process)
 
     def log_tail(self, lines: int = 15) -> str:
         """The end of the server's log, for messages."""
-        try:
-            with self._log_path.open("rb") as file:
-                file.seek(max(0, self._log_path.stat().st_size - 16 * 1024))
-                return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
-        except FileNotFoundError:
-            return "(no log)"
+        return self._log.tail(lines)
 
     def _forget_process(self) -> None:
         self._process = None
-        if self._sockets.parent != self._data_dir:
-            with contextlib.suppress(OSError):  # after SIGKILL its socket is still in there
-                self._sockets.rmdir()
+        self._sockets.remove_elsewhere()
 
     async def _lock(self) -> int:
         """The lock's descriptor, taken once no process of a former server holds it any more."""
@@ -207,7 +199,7 @@ class EmbeddedPostgres:
         command = [*_as_nobody_special(), str(self._binaries / "initdb"), "-U", _SUPERUSER, "-A", "trust", "-E", "UTF8"]
         process = self._spawn([*command, "--no-locale", "-D", str(fresh)], lock)
         try:
-            code = await asyncio.wait_for(_exit_of(process), INITDB_SECONDS)
+            code = await asyncio.wait_for(exit_of(process), INITDB_SECONDS)
         except BaseException as error:
             process.kill()
             process.wait()
@@ -225,15 +217,12 @@ class EmbeddedPostgres:
 
     def _server_command(self) -> list[str]:
         command = [*_as_nobody_special(), str(self._binaries / "postgres"), "-D", str(self._cluster)]
-        for name, value in {**_SETTINGS, "unix_socket_directories": str(self._sockets)}.items():
+        for name, value in {**_SETTINGS, "unix_socket_directories": str(self._sockets.path)}.items():
             command += ["-c", f"{name}={value}"]
         return command
 
     def _spawn(self, command: Sequence[str], lock: int) -> subprocess.Popen[bytes]:
-        with contextlib.suppress(FileNotFoundError):
-            if self._log_path.stat().st_size > _LOG_BYTES:
-                self._log_path.replace(self._log_path.with_name(self._log_path.name + ".1"))
-        with self._log_path.open("ab") as output:
+        with self._log.open() as output:
             try:
                 return subprocess.Popen(  # noqa: S603 - fixed binaries, no shell
                     command,
@@ -279,7 +268,7 @@ class EmbeddedPostgres:
             await connection.close()
 
     def _failure(self, what: str) -> EmbeddedPostgresError:
-        return EmbeddedPostgresError(f"{what}; the end of {self._log_path}:\n{self.log_tail()}")
+        return EmbeddedPostgresError(f"{what}; the end of {self._log.path}:\n{self.log_tail()}")
 
 
 def _find_binaries() -> Path:
@@ -296,39 +285,6 @@ def _find_binaries() -> Path:
 def _as_nobody_special() -> list[str]:
     """What makes Postgres willing to run for root: a user namespace in which root is an ordinary user."""
     return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.geteuid() == 0 else []
-
-
-def _socket_folder(data_dir: Path) -> Path:
-    """Beside the data, or, where that path is too long for a socket, in a private folder named after it."""
-    beside = data_dir / "run"
-    if len(os.fsencode(beside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES:
-        return beside
-    # Derived from the path, not random: restarts find it again, and the clients' addresses stay what they were.
-    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"dojo-{os.geteuid()}-{name}"
-
-
-def _private_folder(path: Path) -> None:
-    path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
-        raise EmbeddedPostgresError(f"{path} must be a folder of this user's with mode 0700, for Postgres' socket")
-
-
-async def _exit_of(process: subprocess.Popen[bytes]) -> int:
-    """The exit code. Cancelling leaves the process alone."""
-    if process.poll() is not None:
-        return process.returncode
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    watch = os.pidfd_open(process.pid)
-    loop.add_reader(watch, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(watch)
-        os.close(watch)
-    return process.wait()
 
 
 def _first_line(path: Path) -> str:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from dojo.serve import ECHO_SECONDS
+from kernel.redis import create_client
 from tests.dojo.serving import READY_SECONDS, Serving
 from tests.dojo.test_process import gone, notes, until
 
@@ -101,6 +102,35 @@ async def test_a_postgres_that_dies_comes_back_at_its_address(tmp_path: Path) ->
         assert await dojo.stop() == 0
 
 
+async def test_a_redis_that_dies_comes_back_at_its_address(tmp_path: Path) -> None:
+    async with Serving(tmp_path) as dojo:
+        [note] = notes(dojo.notes)
+        client = create_client(note["settings"]["redis"]["url"])
+        await client.set("live", "state")
+        dojo.child("redis-server").kill()
+        await until(lambda: any("redis is back" in message for message in dojo.messages()))
+        assert await client.get("live") is None
+        assert len(notes(dojo.notes)) == 1
+        await client.aclose()
+        assert await dojo.stop() == 0
+    assert "redis ended unexpectedly (killed by SIGKILL)" in dojo.messages()
+
+
+async def test_with_a_redis_given_it_starts_none(tmp_path: Path, redis_url: str) -> None:
+    config = tmp_path / "dojo.toml"
+    config.write_text(f"[redis]\nurl = {msgspec.json.encode(redis_url).decode()}\n")
+    dojo = Serving(tmp_path)
+    await dojo.start("--port", "0", "--config", str(config))
+    await dojo.ready()
+    [note] = notes(dojo.notes)
+    family = [child.name() for child in dojo.family()]
+    assert await dojo.stop() == 0
+    assert note["settings"]["redis"]["url"] == redis_url
+    assert "postgres" in family
+    assert "redis-server" not in family
+    assert not (dojo.data_dir / "redis").exists()
+
+
 async def test_a_signal_during_the_start_stops_it_cleanly(tmp_path: Path) -> None:
     dojo = Serving(tmp_path, "mute")
     await dojo.start()
@@ -120,7 +150,7 @@ async def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
         await asyncio.sleep(ECHO_SECONDS)
         # Only the services: a backend of Postgres comes and goes with its connection.
         services = psutil.Process(dojo.process.pid).children()
-        assert len(services) >= 3
+        assert len(services) >= 4
         assert all(process.is_running() for process in services)
         assert await dojo.stop() == 130
         _, left = await asyncio.to_thread(psutil.wait_procs, family, 10)

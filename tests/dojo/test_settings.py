@@ -11,7 +11,7 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from dojo.settings import DatabaseSettings, LiveSettings, Settings, load
+from dojo.settings import DatabaseSettings, LiveSettings, RedisSettings, Settings, load
 from kernel.settings import SettingsError, from_json, to_json
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "dojo.toml"
@@ -58,11 +58,22 @@ def test_clients_are_told_the_advertised_address_if_there_is_one() -> None:
         {"DOJO_LOG_LEVEL": "loud"},
         {"DOJO_TICKET_HOURS": "0"},
         {"DOJO_DATABASE__JOURNAL": "postgresql://x"},
+        {"DOJO_HTTP__TRUSTED_PROXIES": "-1"},
+        {"DOJO_REDIS__URL": "http://redis.example.com"},
     ],
 )
 def test_what_makes_no_sense_is_refused(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
         load(None, env)
+
+
+def test_the_password_of_redis_shows_nowhere() -> None:
+    settings = load(None, {"DOJO_REDIS__URL": "rediss://:hidden-word@redis.example.com/0"})
+    assert settings.redis.url == "rediss://:hidden-word@redis.example.com/0"
+    assert "hidden-word" not in repr(settings)
+    with pytest.raises(SettingsError) as refused:
+        load(None, {"DOJO_REDIS__URL": "https://:hidden-word@redis.example.com"})
+    assert "hidden-word" not in str(refused.value)
 
 
 def test_a_child_gets_exactly_the_settings_in_force() -> None:
@@ -84,10 +95,8 @@ def test_the_sample_file_shows_every_setting_with_its_default(tmp_path: Path) ->
         group = functools.reduce(lambda found, name: found[name], path, shown)
         assert set(group) == set(struct.__struct_fields__)
     # Those whose default is "unset" show an example instead.
-    assert (
-        msgspec.structs.replace(load(file, {}), allowed_origins=None, live=LiveSettings(), database=DatabaseSettings())
-        == Settings()
-    )
+    unset = {"allowed_origins": None, "live": LiveSettings(), "database": DatabaseSettings(), "redis": RedisSettings()}
+    assert msgspec.structs.replace(load(file, {}), **unset) == Settings()
 
 
 def groups(

