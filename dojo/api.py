@@ -20,7 +20,8 @@ from dojo.data_directory import DataDirectory
 from dojo.guest_tickets import GuestTickets, is_loopback
 from dojo.page import DIST, Page
 from dojo.settings import Settings
-from kernel.http import answering, json_response
+from kernel.http.answering import answering
+from kernel.http.body import json_response
 from kernel.settings import SettingsError
 from kernel.telemetry import METRICS_CONTENT_TYPE, Readings, Sample, exposition, log_to
 from kernel.tokens import KeyFileError, SigningKey

@@ -19,7 +19,8 @@ from aiohttp import web
 
 from dojo.names import EMBEDDED_TENANT, tenant_id
 from edge.live.route import room_from_segment
-from kernel.http import Problem, json_response, read_json
+from kernel.http.body import json_response, read_json
+from kernel.http.problem import Problem
 from kernel.tokens import SigningKey, TokenRefused
 
 DEFAULT_NAME = "Guest"

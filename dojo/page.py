@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 import edge
-from kernel.http import Problem
+from kernel.http.problem import Problem
 
 DIST = Path(edge.__file__).parent / "web" / "dist"
 
