@@ -10,7 +10,9 @@ import msgspec
 
 from collab_core.limits import Limits
 from collab_core.tuning import Tuning
+from edge.identity.oidc.settings import OidcSettings
 from kernel import settings as loader
+from kernel.http.limits import HttpLimits
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_LIVE_PORT = 8081
@@ -71,6 +73,22 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return f"RedisSettings(url={'unset' if self.url is None else 'set'})"
 
 
+class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Accounts, and the secrets that keep theirs."""
+
+    public_url: Annotated[str, msgspec.Meta(pattern="^https?://[^/?#]+$")] | None = None
+    """What the links in mails begin with. Never taken from a request. Unset: the page's own address."""
+    master_keys: tuple[str, ...] = ()
+    """Base64 of 32 random bytes each. The first seals signing keys and mails, all of them open. Unset: the file
+    `keys/master.key` in the data directory, made on first use; production sets it."""
+    require_verified_email: bool | None = None
+    """Whether an e-mail must be verified before its owner can sign in. Unset: yes, but not with Dojo's own Postgres."""
+
+    def __repr__(self) -> str:
+        """Without the keys."""
+        return f"IdentitySettings(public_url={self.public_url!r}, master_keys={len(self.master_keys)} set)"
+
+
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A public key whose tokens are taken (RFC 8037 JWK). `kid` is what tokens name it by."""
 
@@ -88,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     live: LiveSettings = LiveSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
+    identity: IdentitySettings = IdentitySettings()
+    oidc: OidcSettings = OidcSettings()
+    http_limits: HttpLimits = HttpLimits()
     limits: Limits = Limits()
     engine: Tuning = Tuning()
     allowed_origins: tuple[str, ...] | None = None
@@ -110,6 +131,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return self.allowed_origins
         port = self.http.port
         return tuple(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
+
+    @property
+    def public_url(self) -> str:
+        """What links in mails begin with."""
+        return self.identity.public_url or f"http://{self.http.host}:{self.http.port}"
+
+    @property
+    def require_verified_email(self) -> bool:
+        """Whether an unverified e-mail keeps its owner out."""
+        wanted = self.identity.require_verified_email
+        return not self.database.embedded if wanted is None else wanted
 
     @property
     def live_url(self) -> str:

@@ -24,6 +24,7 @@ from kernel.database import tenant_scope
 from kernel.http import idempotency
 from kernel.http.answering import LOGGED, REQUEST_ID
 from kernel.http.body import FAILURE_CHARACTERS, decode, json_bytes, read_body
+from kernel.http.limits import HttpLimits
 from kernel.http.operation import Answer, Call, Caller, Operation, Origin, PublicCall
 from kernel.http.problem import Problem, busy, not_found, too_many, unauthenticated
 from kernel.network import client_address, prefix_of
@@ -53,8 +54,6 @@ _UNDONE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 AUTHENTICATION_PROBLEMS: Final[Mapping[str, int]] = {
     "no_token": 401,
     "invalid_token": 401,
-    "token_expired": 401,
-    "token_revoked": 401,
     "token_unverifiable": 503,
 }
 """The codes that any operation for somebody signed in may answer with before it has begun."""
@@ -67,18 +66,6 @@ class Authenticator(Protocol):
         """Whose access token this is. Raises `Problem`: 401 when it is not good, 503 when nobody can tell, with a code
         of `AUTHENTICATION_PROBLEMS`."""
         ...
-
-
-class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often the API may be asked. Past a limit it answers 429 with Retry-After."""
-
-    network_per_second: float = 20.0
-    """Requests per network address (of IPv6: per /64), sustained."""
-    network_burst: float = 200.0
-    user_per_second: float = 10.0
-    user_burst: float = 100.0
-    tenant_per_second: float = 200.0
-    tenant_burst: float = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from dojo.settings import DatabaseSettings, LiveSettings, RedisSettings, Settings, load
+from dojo.settings import DatabaseSettings, IdentitySettings, LiveSettings, RedisSettings, Settings, load
+from edge.identity.oidc.settings import OidcSettings
 from kernel.settings import SettingsError, from_json, to_json
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "dojo.toml"
@@ -95,7 +96,14 @@ def test_the_sample_file_shows_every_setting_with_its_default(tmp_path: Path) ->
         group = functools.reduce(lambda found, name: found[name], path, shown)
         assert set(group) == set(struct.__struct_fields__)
     # Those whose default is "unset" show an example instead.
-    unset = {"allowed_origins": None, "live": LiveSettings(), "database": DatabaseSettings(), "redis": RedisSettings()}
+    unset = {
+        "allowed_origins": None,
+        "live": LiveSettings(),
+        "database": DatabaseSettings(),
+        "redis": RedisSettings(),
+        "identity": IdentitySettings(),
+        "oidc": OidcSettings(),
+    }
     assert msgspec.structs.replace(load(file, {}), **unset) == Settings()
 
 
