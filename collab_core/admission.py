@@ -33,13 +33,20 @@ class UpgradeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What an admitted connection may do. `expires_at` is in Unix seconds."""
+    """What an admitted connection may do. `expires_at` is in Unix seconds.
+
+    `session`, `version` and `issued_at` mean nothing to the engine: they say what was shown to get in, for whoever
+    decides whether it still holds.
+    """
 
     key: RoomKey
     user: UUID
     name: str
     can_write: bool
     expires_at: float
+    session: UUID | None = None
+    version: int | None = None
+    issued_at: float = 0.0
 
 
 class Refused(Exception):
@@ -52,7 +59,7 @@ class Refused(Exception):
 
 
 class Authoriser(Protocol):
-    """Decides over upgrades and over tokens renewed on an open `dojo.v1` connection."""
+    """Decides over upgrades, over tokens renewed on an open `dojo.v1` connection, and over those that are open."""
 
     async def admit(self, request: UpgradeRequest) -> Admission:
         """Return what the caller may do, or raise `Refused`."""
@@ -60,4 +67,9 @@ class Authoriser(Protocol):
 
     async def renew(self, token: str, current: Admission) -> Admission:
         """Return `current` with the new token's expiry and rights; `Refused` if it is for another user or room."""
+        ...
+
+    def review(self, admission: Admission) -> None:
+        """Raise `Refused` if what was admitted has been revoked since. Asked again at the moment of entering, because a
+        room may take seconds to load."""
         ...

@@ -184,7 +184,9 @@ class LiveConnection(asyncio.BufferedProtocol):
                 return
             # From here on the room may write to this connection.
             self._state = _State.OPEN
-            self._room, self._member = await self._server.hub.join(admission, asked.dialect, self)
+            self._room, self._member = await self._server.hub.join(
+                admission, asked.dialect, self, self._server.authoriser.review
+            )
         except Refused as refused:
             self._refuse(refused.code, refused.reason)
             return

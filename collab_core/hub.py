@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from collab_core.admission import Admission, Dialect, Refused
@@ -22,6 +22,11 @@ from collab_core.opening import fold, open_log
 from collab_core.room import Room
 from collab_core.tuning import Tuning
 from collab_core.view import View
+
+EXPIRY_SECONDS = 2.0
+"""How often a room looks for members whose token has ended: they must be gone within 5 s."""
+EXPELLED_AT_ONCE = 100
+"""Members looked at between two turns of the event loop: about a millisecond if all of them are closed."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +52,22 @@ class Hub:
         self._compacted_at: dict[RoomKey, int] = {}
         self._one_compaction = asyncio.Lock()
         self._heartbeats: dict[RoomKey, asyncio.TimerHandle] = {}
+        self._expiries: dict[RoomKey, asyncio.TimerHandle] = {}
         self._next_number = 0
         writer.on_health.append(self._journal_health)
 
-    async def join(self, admission: Admission, dialect: Dialect, connection: Connection) -> tuple[Room, Member]:
-        """Open the room if need be and let the connection in. Raises `Refused`."""
+    async def join(
+        self,
+        admission: Admission,
+        dialect: Dialect,
+        connection: Connection,
+        review: Callable[[Admission], None] | None = None,
+    ) -> tuple[Room, Member]:
+        """Open the room if need be and let the connection in. Raises `Refused`.
+
+        `review` is asked at the very moment of entering, and may raise `Refused`: whoever was revoked while the room
+        was loading is in none that `expel` could have looked through.
+        """
         if self.draining:
             raise Refused(CloseCode.RESTARTING, "this node is going away")
         room = await self._room(admission.key)
@@ -59,6 +75,8 @@ class Hub:
             room = await self._room(admission.key)
         if self.draining:  # it began while the room was loading
             raise Refused(CloseCode.RESTARTING, "this node is going away")
+        if review is not None:
+            review(admission)
         now = time.monotonic()
         if room.faults.banned(admission.user, now):
             raise Refused(CloseCode.FORBIDDEN, "too many updates that no document can take")
@@ -83,6 +101,23 @@ class Hub:
         self._tenant_members[tenant] -= 1
         if not self._tenant_members[tenant]:
             del self._tenant_members[tenant]
+
+    async def expel(self, tenants: Collection[UUID], review: Callable[[Admission], None]) -> None:
+        """Close every member of `tenants` for whom `review` raises `Refused`, with its code and reason. Pauses between
+        slices: a whole company's members take a while, and the others' keystrokes must not wait for it."""
+        members = [
+            (room, member)
+            for room in self.rooms.values()
+            if room.key.tenant in tenants
+            for member in room.members.values()
+        ]
+        for at, (room, member) in enumerate(members, 1):
+            try:
+                review(member.admission)
+            except Refused as refused:
+                room.expel(member, refused.code, refused.reason)
+            if at % EXPELLED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _room(self, key: RoomKey) -> Room:
         room = self.rooms.get(key)
@@ -140,6 +175,7 @@ class Hub:
         self.metrics.rooms_opened += 1
         # Spread over the interval: rooms that open together must not beat together.
         self._heartbeats[key] = self._later(random.uniform(0, self._tuning.heartbeat_seconds), self._heartbeat, room)  # noqa: S311
+        self._expiries[key] = self._later(random.uniform(0, EXPIRY_SECONDS), self._expire, room)  # noqa: S311
         self._compacted_at[key] = -len(loaded.updates)
         self._emptied(room)
         return room
@@ -150,9 +186,13 @@ class Hub:
 
     def _heartbeat(self, room: Room) -> None:
         self._heartbeats[room.key] = self._later(self._tuning.heartbeat_seconds, self._heartbeat, room)
-        room.heartbeat(time.time())
+        room.heartbeat()
         if room.feed.committed - self._compacted_at[room.key] > self._tuning.compact_rows:
             self._compact(room)
+
+    def _expire(self, room: Room) -> None:
+        self._expiries[room.key] = self._later(EXPIRY_SECONDS, self._expire, room)
+        room.expire(time.time())
 
     # Going to sleep
 
@@ -176,6 +216,7 @@ class Hub:
         room.close()
         del self.rooms[room.key]
         self._heartbeats.pop(room.key).cancel()
+        self._expiries.pop(room.key).cancel()
         self._compacted_at.pop(room.key)
         self._forget_room_of(room.key.tenant)
         self.metrics.rooms = len(self.rooms)

@@ -335,15 +335,17 @@ class Room:
         reason = "backlog_full" if self.feed.full else "engine_faults"
         return {"type": "writable", "value": self.writable} | ({} if self.writable else {"reason": reason})
 
-    def heartbeat(self, wall: float) -> None:
-        """Every `heartbeat_seconds`: pass on presence renewals, end who is stuck, silent, expired or overdue. `wall` is
-        Unix time."""
+    def expire(self, wall: float) -> None:
+        """End those whose token has ended. `wall` is Unix time."""
+        for member in [member for member in self.members.values() if member.admission.expires_at <= wall]:
+            self.expel(member, CloseCode.UNAUTHENTICATED, "token expired")
+
+    def heartbeat(self) -> None:
+        """Every `heartbeat_seconds`: pass on presence renewals, end who is stuck, silent or overdue."""
         now = self._now()
         self._review_writable()
         for member in list(self.members.values()):
-            if member.admission.expires_at <= wall:
-                self.expel(member, CloseCode.UNAUTHENTICATED, "token expired")
-            elif member.stuck(self._limits, now):
+            if member.stuck(self._limits, now):
                 self.expel(member, CloseCode.STUCK)
             elif now - member.heard > self._limits.silent_seconds:
                 self.expel(member, CloseCode.SILENT)

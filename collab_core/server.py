@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
+from uuid import UUID
 
 from collab_core.admission import Authoriser
 from collab_core.connection import LiveConnection
@@ -79,6 +80,10 @@ class LiveServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def review(self, tenants: Collection[UUID]) -> None:
+        """Something of `tenants` was revoked: close whoever the authoriser would not let in any more."""
+        self.own(self.hub.expel(tenants, self.authoriser.review), name="expel")
 
     def message_limit(self, member: Member) -> int:
         """The largest message a member may send now: an answer to our SyncStep1 may bring a whole document."""

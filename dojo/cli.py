@@ -1,4 +1,5 @@
-"""The `dojo` command: `serve`, `token`, `migrate`. Results on standard output, everything else on standard error."""
+"""The `dojo` command: `serve`, `token`, `migrate`, `openapi`. Results on standard output, all else on
+standard error."""
 
 from __future__ import annotations
 
@@ -38,6 +39,8 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None, programs: Programs | None = None) -> int:
     """Run one command; returns its exit code. `programs` are what `serve` starts, if not Dojo's own."""
     given = _parser().parse_args(arguments)
+    if given.command == "openapi":
+        return _openapi(given.roles)
     try:
         settings = _settings(given)
         if given.command == "token":
@@ -85,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--name", metavar="N", help="what others see (default: the user as given)")
 
     commands.add_parser("migrate", parents=[shared], help="bring the database's tables up to date")
+
+    openapi = commands.add_parser("openapi", help="print the API's description (OpenAPI 3.1)")
+    openapi.add_argument("--roles", action="store_true", help="print the table of who may do what instead")
     return parser
 
 
@@ -183,6 +189,13 @@ def _migrate(settings: Settings) -> int:
     except (DataDirectoryError, EmbeddedPostgresError, MigrationError) as error:
         return _failed(error)
     print("\n".join(applied) or "nothing to do")
+    return 0
+
+
+def _openapi(roles: bool) -> int:
+    from dojo.contract import openapi_text, roles_text  # noqa: PLC0415
+
+    print(roles_text() if roles else openapi_text(), end="")
     return 0
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -23,15 +24,22 @@ from collab_core.server import LiveServer, PlainAnswer
 from dojo import ports
 from dojo.child import ChildStart
 from dojo.live_metrics import live_samples
-from dojo.settings import Settings
 from edge.live.gate import RoomGate
-from kernel.database import NotDurable
+from kernel.database import NotDurable, create_pool
+from kernel.redis import create_client
 from kernel.settings import SettingsError
 from kernel.telemetry import METRICS_CONTENT_TYPE, Readings, exposition, log_to
-from kernel.tokens import TokenVerifier
+from kernel.tokens.authority import Authority, AuthorityAway
+from kernel.tokens.one_use import OneUse
+from kernel.tokens.room_ticket import TokenVerifier
 
 DRAIN_SECONDS = 12.0
 """From SIGTERM to the last close; the supervisor waits 15 s."""
+TOKENS_POOL = 4
+"""Connections for revocations, keys and, while Redis is away, used tickets."""
+TOKENS_SECONDS = 2.0
+"""For one statement of those."""
+POOL_CLOSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +63,22 @@ async def run(start: ChildStart) -> None:
     )
     writer.start()
     hub = Hub(journal, writer, limits=settings.limits, tuning=settings.engine, metrics=EngineMetrics())
-    server = LiveServer(hub, _gate(settings), settings.limits, _plain(hub, writer))
+    pool = await create_pool(
+        settings.database.service, name="dojo-tokens", statement_seconds=TOKENS_SECONDS, max_size=TOKENS_POOL
+    )
+    redis = create_client(settings.redis.url, name="dojo-live") if settings.redis.url is not None else None
+    authority = Authority(pool, redis)
+    gate = RoomGate(
+        authority,
+        OneUse(pool, redis),
+        TokenVerifier(msgspec.to_builtins(key) for key in settings.trusted_keys),
+        settings.origins,
+        time.time,
+    )
+    server = LiveServer(hub, gate, settings.limits, _plain(hub, writer))
+    authority.on_revoked(server.review)
     try:
+        await authority.start()
         port = await server.start(settings.live.host, settings.wanted_live_port)
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.collect()
@@ -67,11 +89,18 @@ async def run(start: ChildStart) -> None:
         await server.stop(DRAIN_SECONDS)
         await writer.close()
         await journal.close()
+        await authority.close()
+        if redis is not None:
+            await redis.aclose()
+        await _close(pool)
 
 
-def _gate(settings: Settings) -> RoomGate:
-    verifier = TokenVerifier(msgspec.to_builtins(key) for key in settings.trusted_keys)
-    return RoomGate(verifier, settings.origins, time.time)
+async def _close(pool: Any) -> None:
+    try:
+        async with asyncio.timeout(POOL_CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 def _plain(hub: Hub, writer: JournalWriter) -> Callable[[str], PlainAnswer]:
@@ -96,7 +125,7 @@ def main() -> int:
         start = ChildStart.from_process()
         log_to(None, service="live", level=start.settings.log_level)
         uvloop.run(run(start))
-    except (SettingsError, JournalUnavailable, NotDurable, OSError) as error:
+    except (SettingsError, JournalUnavailable, NotDurable, AuthorityAway, OSError) as error:
         log.error("%s", error)
         return 1
     return 0

@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Literal, TextIO
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
@@ -30,16 +31,18 @@ _SECRETS = re.compile(
       (token (?: =|%3D | ["']?\s*:\s* )) \S+   # in an address, or in the repr of a mapping
     | (bearer\s+) \S+
     | (\b) eyJ[\w-]*\.[\w-]*\.[\w-]*           # a JWT on its own
+    | (\bDETAIL: \s*) [^\n]+                   # Postgres: the row that was in the way, with whose it is
     """
 )
-_REDACTED = r"\1\2\3[redacted]"
+_REDACTED = r"\1\2\3\4[redacted]"
 
 _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 _context: ContextVar[Mapping[str, object]] = ContextVar("log_fields", default=_NO_FIELDS)
 
 
 def redact(text: str) -> str:
-    """`text` without tokens. Takes everything up to the next white space: rather too much than too little."""
+    """`text` without tokens (everything up to the next white space: rather too much than too little), and without the
+    values of rows that Postgres shows in the details of its errors."""
     return _SECRETS.sub(_REDACTED, text)
 
 
@@ -107,22 +110,49 @@ class Sample:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram, read at scrape time: `counts[i]` of the values were at most `bounds[i]` and above the bound
+    before; one more count than bounds, for what was above them all."""
+
+    name: str
+    help: str
+    bounds: Sequence[float]
+    counts: Sequence[int]
+    sum: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """As Prometheus wants it: per bound, how many values were at most that."""
+        limits = [*map(str, self.bounds), "+Inf"]
+        return list(zip(limits, map(float, accumulate(self.counts)), strict=True))
+
+
 class Readings(Collector):
     """Turns a function that reads a service's own counters into metrics: counting costs the service nothing but
     its own `+= 1`. Samples of one name must have the same kind and label names."""
 
-    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self, read: Callable[[], Iterable[Sample | Distribution]]) -> None:
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        histograms: dict[str, HistogramMetricFamily] = {}
         for sample in self._read():
+            values = list(sample.labels.values())
+            if isinstance(sample, Distribution):
+                histogram = histograms.get(sample.name)
+                if histogram is None:
+                    histogram = HistogramMetricFamily(sample.name, sample.help, labels=list(sample.labels))
+                    histograms[sample.name] = histogram
+                histogram.add_metric(values, sample.cumulative(), sample.sum)
+                continue
             family = families.get(sample.name)
             if family is None:
                 make = CounterMetricFamily if sample.kind == "counter" else GaugeMetricFamily
                 family = families[sample.name] = make(sample.name, sample.help, labels=list(sample.labels))
-            family.add_metric(list(sample.labels.values()), sample.value)
-        return families.values()
+            family.add_metric(values, sample.value)
+        return [*families.values(), *histograms.values()]
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registering must not run `read` before the service has started."""

@@ -85,7 +85,14 @@ def user_of(name: str) -> UUID:
 class Door:
     """Lets everyone in, as what the address says: `/TENANT/ROOM?user=ana&write=1&expires=UNIX_SECONDS`.
 
-    A token for renewal is `write=0&expires=5`; the word `forged` is none."""
+    A token for renewal is `write=0&expires=5`; the word `forged` is none. Whoever is in `revoked` may not stay."""
+
+    def __init__(self) -> None:
+        self.revoked: set[UUID] = set()
+
+    def review(self, admission: Admission) -> None:
+        if admission.user in self.revoked:
+            raise Refused(CloseCode.UNAUTHENTICATED, "revoked")
 
     async def admit(self, request: UpgradeRequest) -> Admission:
         _, tenant, room = request.path.split("/")
@@ -130,7 +137,8 @@ class Live:
             unsaved_after=tuning.unsaved_after_seconds,
         )
         self.hub = Hub(journal, self.writer, limits=limits, tuning=tuning, metrics=self.metrics)
-        self.server = LiveServer(self.hub, Door(), limits, self._plain)
+        self.door = Door()
+        self.server = LiveServer(self.hub, self.door, limits, self._plain)
         self.port = 0
         self._clients: list[Client] = []
 

@@ -71,6 +71,18 @@ def test_what_makes_no_sense_is_refused(
     assert said in printed.err
 
 
+def test_with_a_database_of_ones_own_people_sign_in_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOJO_DATABASE__JOURNAL", "postgresql://dojo_journal@127.0.0.1:1/dojo")
+    monkeypatch.setenv("DOJO_DATABASE__SERVICE", "postgresql://dojo_service@127.0.0.1:1/dojo")
+    assert main(token(tmp_path, "--rooms", "*")) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("dojo: `dojo token` is for a Dojo with a database of its own")
+    assert list(tmp_path.iterdir()) == [], "no key was made"
+
+
 def test_a_wrong_setting_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
