@@ -1,9 +1,15 @@
 /** The room page: one room, one shared file, the people in it. */
 import * as Y from 'yjs'
+import { Entrance } from './account/entrance.ts'
+import { takeLink } from './account/links.ts'
+import { AccountMenu } from './account/menu.ts'
+import { AccountSession } from './account/session.ts'
+import { SignIn } from './account/sign-in.ts'
 import { Editor } from './editor/editor.ts'
 import { currentAddress, reloadOnChange } from './page/address.ts'
 import { wireCopyLink } from './page/copy-link.ts'
 import { element } from './page/element.ts'
+import { say, translatePage } from './page/wording.ts'
 import { OwnName } from './page/own-name.ts'
 import { PeopleView } from './page/people.ts'
 import { colorInsteadOf, randomColor } from './page/person.ts'
@@ -14,6 +20,8 @@ import { TicketDesk } from './page/ticket.ts'
 import { DojoProvider } from './provider/index.ts'
 
 function start(): void {
+  translatePage()
+  const link = takeLink()
   const address = currentAddress()
   reloadOnChange(address)
   document.title = `${address.room} · Dojo`
@@ -22,21 +30,27 @@ function start(): void {
   wireCopyLink()
 
   const ownName = new OwnName()
-  const desk = new TicketDesk(address.room, () => ownName.value)
+  const nameField = element('name', HTMLInputElement)
+  nameField.value = ownName.value
+  const session = new AccountSession()
+  const signIn = new SignIn(session)
+  const entrance = new Entrance(session, new TicketDesk(address.room, () => ownName.value))
   const provider = new DojoProvider({
-    liveUrl: () => desk.liveUrl,
+    liveUrl: () => entrance.liveUrl,
     room: address.room,
     doc: new Y.Doc(),
-    getToken: ({ fresh }) => desk.token(fresh),
+    credential: (wish) => entrance.credential(wish),
+    renew: () => entrance.renew(),
   })
   const editor = new Editor(element('editor', HTMLElement), address.file)
   const resetDialog = new ResetDialog()
-  const statusView = new StatusView(() => provider.connect())
+  const statusView = new StatusView(() => (entrance.needsSignIn ? signIn.open() : provider.connect()))
   let edited = false
   let known = false
   let color = randomColor()
+  const shownName = () => session.profile?.name || ownName.value
 
-  const introduce = () => provider.awareness.setLocalStateField('user', { name: ownName.value, color })
+  const introduce = () => provider.awareness.setLocalStateField('user', { name: shownName(), color })
 
   const people = new PeopleView((others) => {
     const other = colorInsteadOf(color, provider.awareness.clientID, others)
@@ -63,9 +77,13 @@ function start(): void {
     people.bind(awareness)
   }
 
-  const nameField = element('name', HTMLInputElement)
-  nameField.value = ownName.value
+  const showName = () => {
+    nameField.readOnly = session.profile !== null
+    nameField.value = shownName()
+    introduce()
+  }
   const rename = () => {
+    if (nameField.readOnly) return
     nameField.value = ownName.set(nameField.value)
     introduce()
   }
@@ -93,14 +111,41 @@ function start(): void {
   provider.on('error', (error) => console.warn('dojo:', error.message))
 
   // Leaving would lose what the server has not committed yet.
+  const atStake = () => edited && !provider.status.saved && provider.status.canWrite
+  let giveUp = false
   addEventListener('beforeunload', (event) => {
-    const { saved, canWrite } = provider.status
-    if (edited && !saved && canWrite) event.preventDefault()
+    const agreed = giveUp && session.state.kind === 'guest'
+    if (atStake() && !agreed) event.preventDefault()
+  })
+
+  new AccountMenu(
+    session,
+    () => signIn.open(),
+    () => {
+      giveUp = atStake() && confirm(UNSAVED)
+      return giveUp || !atStake()
+    },
+  )
+  session.on('profile', showName)
+  session.on('change', () => {
+    if (entrance.outgrown) location.reload()
+    else if (session.state.kind === 'ended') signIn.open(ENDED)
+    else if (session.state.kind === 'signed-in') provider.connect()
+  })
+  provider.on('refused', () => {
+    if (entrance.needsSignIn) signIn.open()
   })
 
   bind()
   showStanding()
   provider.connect()
+  if (link !== null) void signIn.follow(link)
 }
+
+const UNSAVED = say(
+  'Some of your edits are not saved yet, and signing out loses them. Sign out all the same?',
+  'Algumas edições ainda não foram salvas e se perderão se você sair. Sair mesmo assim?',
+)
+const ENDED = say('You are no longer signed in.', 'Sua sessão terminou.')
 
 start()

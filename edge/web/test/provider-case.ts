@@ -26,7 +26,8 @@ export function client(t: TestContext, server: RoomServer, options: Partial<Prov
     liveUrl: server.url,
     room: 'room',
     doc,
-    getToken: async () => 'token',
+    credential: async () => ({ token: 'token' }),
+    renew: async () => 'token',
     timings: QUICK,
     ...options,
   })

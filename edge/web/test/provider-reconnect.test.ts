@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
-import { TokenRefused } from '../src/provider/index.ts'
+import { TokenRefused, type Credential } from '../src/provider/index.ts'
 import { client, QUICK, room } from './provider-case.ts'
 import { until } from './until.ts'
 
@@ -77,15 +77,26 @@ describe('reconnect', () => {
     const server = await room(t)
     server.refuseWith = 4401
     const wishes: boolean[] = []
-    const getToken = async ({ fresh }: { readonly fresh: boolean }) => {
+    const credential = async ({ fresh }: { readonly fresh: boolean }) => {
       wishes.push(fresh)
-      return 'token'
+      return { token: 'token' }
     }
-    const { provider } = client(t, server, { getToken })
+    const { provider } = client(t, server, { credential })
     provider.connect()
     await until('refused', () => provider.status.connection === 'refused')
     assert.deepEqual(wishes, [false, true])
     assert.equal(provider.status.refusal?.code, 4401)
+  })
+
+  test('a ticket opens one connection, and the next one gets a new ticket', async (t) => {
+    const server = await room(t)
+    let given = 0
+    const { provider } = client(t, server, { credential: async () => ({ ticket: `t&${(given += 1)}` }) })
+    provider.connect()
+    await until('synced', () => provider.status.synced)
+    server.closeAll(4500)
+    await until('back', () => server.history.length === 2 && provider.status.synced)
+    assert.deepEqual(server.paths, ['/api/v1/rooms/room/sync?ticket=t%261', '/api/v1/rooms/room/sync?ticket=t%262'])
   })
 
   test('a token that runs out on an open connection is exchanged', async (t) => {
@@ -99,8 +110,8 @@ describe('reconnect', () => {
 
   test('no token for good is a refusal', async (t) => {
     const server = await room(t)
-    const getToken = () => Promise.reject(new TokenRefused(4404, 'There is no such room.'))
-    const { provider } = client(t, server, { getToken })
+    const credential = () => Promise.reject(new TokenRefused(4404, 'There is no such room.'))
+    const { provider } = client(t, server, { credential })
     provider.connect()
     await until('refused', () => provider.status.connection === 'refused')
     assert.deepEqual(provider.status.refusal, {
@@ -159,14 +170,14 @@ describe('reconnect', () => {
 
   test('disconnect during an attempt ends the attempt', async (t) => {
     const server = await room(t)
-    let give: (token: string) => void = () => {}
-    const { provider } = client(t, server, { getToken: () => new Promise((resolve) => (give = resolve)) })
+    let give: (credential: Credential) => void = () => {}
+    const { provider } = client(t, server, { credential: () => new Promise((resolve) => (give = resolve)) })
     provider.connect()
     provider.disconnect()
-    give('token')
+    give({ token: 'token' })
     provider.connect()
     await until('a new attempt asks again', () => provider.status.connection === 'connecting')
-    give('token')
+    give({ token: 'token' })
     await until('synced', () => provider.status.synced)
     assert.equal(server.paths.length, 1)
   })

@@ -30,9 +30,11 @@ OpenWindow = Callable[..., Awaitable[RoomWindow]]
 
 @pytest.fixture(scope="session")
 def dojo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
-    """One server for all tests that leave it as it was. Take a room of your own: `room`."""
+    """One server for all tests that leave it as it was. Take a room of your own: `room`.
+
+    It lets nobody sign in before their address is confirmed."""
     assert (DIST / "index.html").is_file(), "the page is not built: run `make setup`"
-    running = RunningDojo(tmp_path_factory.mktemp("dojo-page"))
+    running = RunningDojo(tmp_path_factory.mktemp("dojo-page"), {"DOJO_IDENTITY__REQUIRE_VERIFIED_EMAIL": "true"})
     running.start_blocking()
     yield running
     running.stop_blocking()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def test_units() -> None:
     run = subprocess.run(
         [NODE, "--test", "--test-reporter=tap", "test/*.test.ts"],
         cwd=WEB,
+        # The page's words follow the machine's language otherwise.
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,

@@ -18,6 +18,7 @@ import {
 import { yCollab } from 'y-codemirror.next'
 import type { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
+import { say } from '../page/wording.ts'
 import { languageOf } from './language.ts'
 import { remoteCursors } from './remote-cursors.ts'
 import { theme } from './theme.ts'
@@ -88,7 +89,7 @@ export class Editor {
       autocompletion(),
       highlightSelectionMatches(),
       languageOf(this.#file),
-      placeholder('Type here: everybody in the room sees it at once.'),
+      placeholder(say('Type here: everybody in the room sees it at once.', 'Escreva aqui: todos veem na hora.')),
       theme,
       EditorView.contentAttributes.of({ 'aria-label': `${this.#file}, shared text`, spellcheck: 'false' }),
       keymap.of([

@@ -1,6 +1,7 @@
 /** The button that copies the room's address. */
 import { copyText } from './clipboard.ts'
 import { element } from './element.ts'
+import { say } from './wording.ts'
 
 /** How long the button says what it did, ms. */
 const SHOWN = 1_800
@@ -13,8 +14,10 @@ export function wireCopyLink(): void {
   let back: ReturnType<typeof setTimeout> | undefined
   button.addEventListener('click', () => {
     void copyText(location.href).then((copied) => {
-      label.textContent = copied ? 'Copied' : 'Not copied'
-      announcer.textContent = copied ? 'Link copied' : 'The link could not be copied'
+      label.textContent = copied ? say('Copied', 'Copiado') : say('Not copied', 'Não copiado')
+      announcer.textContent = copied
+        ? say('Link copied', 'Link copiado')
+        : say('The link could not be copied', 'Não foi possível copiar o link')
       clearTimeout(back)
       back = setTimeout(() => (label.textContent = usual), SHOWN)
     })

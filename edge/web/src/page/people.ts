@@ -1,6 +1,7 @@
 /** The list of people in the room, from presence. */
 import type { Awareness } from 'y-protocols/awareness'
 import { element } from './element.ts'
+import { say } from './wording.ts'
 import { initials, inkOn, personIn, type Person } from './person.ts'
 
 /** Rows shown; the count above them is complete. A list of a thousand would be redrawn with every arrival. */
@@ -68,7 +69,7 @@ function row(person: Person): HTMLLIElement {
 function more(count: number): HTMLLIElement {
   const item = document.createElement('li')
   item.className = 'person more'
-  item.textContent = `and ${count} more`
+  item.textContent = say(`and ${count} more`, `e mais ${count}`)
   return item
 }
 

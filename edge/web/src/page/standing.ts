@@ -1,5 +1,6 @@
 /** How things stand, in words for people. Nothing here may sound better than it is. */
-import type { ProviderStatus } from '../provider/index.ts'
+import type { ProviderStatus, Refusal } from '../provider/index.ts'
+import { say } from './wording.ts'
 
 export type StandingKey =
   | 'connecting'
@@ -11,6 +12,8 @@ export type StandingKey =
   | 'paused'
   | 'read-only'
   | 'refused'
+  /** Only signing in leads on. */
+  | 'sign-in'
 
 export interface Standing {
   readonly key: StandingKey
@@ -21,9 +24,29 @@ export interface Standing {
   readonly editable: boolean
 }
 
+const KEPT = ' Your text stays in this window; copy what you need.'
+
 const PAUSED: Readonly<Record<string, string>> = {
-  backlog_full: 'Storage has not answered for a while, so the room takes no more edits until it does.',
-  engine_faults: 'The room takes no edits for a few minutes, because some of them could not be processed.',
+  backlog_full: say(
+    'Storage has not answered for a while, so the room takes no more edits until it does.',
+    'O armazenamento não responde há algum tempo; até que responda, a sala não aceita edições.',
+  ),
+  engine_faults: say(
+    'The room takes no edits for a few minutes, because some of them could not be processed.',
+    'A sala não aceita edições por alguns minutos, porque algumas não puderam ser processadas.',
+  ),
+}
+
+/** The provider explains in English. */
+const REFUSED_PT: Readonly<Record<number, string>> = {
+  4400: 'O servidor não conseguiu ler o que esta janela enviou.',
+  4401: 'O acesso a esta sala não é mais válido.',
+  4403: 'Você não pode entrar nesta sala ou não pode editar nela.',
+  4404: 'Esta sala não existe.',
+  4409: 'A sala está cheia.',
+  4413: 'O documento ou uma edição é grande demais.',
+  4422: 'Uma edição cortou um caractere ao meio.',
+  4429: 'Edições demais em pouco tempo.',
 }
 
 /**
@@ -33,33 +56,53 @@ const PAUSED: Readonly<Record<string, string>> = {
 export function standingOf(status: ProviderStatus, edited: boolean, known: boolean): Standing {
   const { connection, refusal } = status
   if (refusal !== null) {
-    const kept = edited ? ' Your text stays in this window; copy what you need.' : ''
-    return { key: 'refused', label: 'Not connected', detail: refusal.explanation + kept, editable: false }
+    if (refusal.code === 4401 && refusal.reason === 'no_token') {
+      const label = say('Not signed in', 'Sem login')
+      return { key: 'sign-in', label, detail: refusal.explanation, editable: false }
+    }
+    const kept = edited
+      ? say(KEPT, ' Seu texto fica nesta janela; copie o que precisar.')
+      : ''
+    const label = say('Not connected', 'Sem conexão')
+    return { key: 'refused', label, detail: explanation(refusal) + kept, editable: false }
   }
   if (connection === 'open' && status.synced) return connectedStanding(status, edited)
   if (status.failures > 0 || connection === 'idle') {
     const detail = known
-      ? 'No connection at the moment. Your edits are kept in this window and follow as soon as it is back.'
-      : 'No connection to the server yet. Trying again.'
+      ? say(
+          'No connection at the moment. Your edits are kept in this window and follow as soon as it is back.',
+          'Sem conexão no momento. Suas edições ficam nesta janela e seguem assim que ela voltar.',
+        )
+      : say('No connection to the server yet. Trying again.', 'Ainda sem conexão. Tentando de novo.')
     return { key: 'offline', label: 'Offline', detail, editable: known && status.canWrite }
   }
-  return { key: 'connecting', label: 'Connecting…', detail: null, editable: known && status.canWrite }
+  return { key: 'connecting', label: say('Connecting…', 'Conectando…'), detail: null, editable: known && status.canWrite }
 }
 
 function connectedStanding(status: ProviderStatus, edited: boolean): Standing {
   if (!status.canWrite) {
-    const detail = 'You are watching: your ticket allows no edits.'
-    return { key: 'read-only', label: 'Read-only', detail, editable: false }
+    const detail = say('You are watching: you may not edit here.', 'Você está assistindo: não pode editar aqui.')
+    return { key: 'read-only', label: say('Read-only', 'Só leitura'), detail, editable: false }
   }
   if (!status.writable) {
-    const detail = PAUSED[status.writableReason ?? ''] ?? 'The room takes no edits at the moment.'
-    return { key: 'paused', label: 'Edits paused', detail, editable: false }
+    const detail =
+      PAUSED[status.writableReason ?? ''] ??
+      say('The room takes no edits at the moment.', 'A sala não aceita edições no momento.')
+    return { key: 'paused', label: say('Edits paused', 'Edições pausadas'), detail, editable: false }
   }
   if (!status.saved && status.unsavedReason !== null) {
-    const detail = 'Everybody sees your edits, but storage does not answer. They are saved as soon as it does.'
-    return { key: 'unsaved', label: 'Not saved yet', detail, editable: true }
+    const detail = say(
+      'Everybody sees your edits, but storage does not answer. They are saved as soon as it does.',
+      'Todos veem suas edições, mas o armazenamento não responde. Elas serão salvas assim que responder.',
+    )
+    return { key: 'unsaved', label: say('Not saved yet', 'Ainda não salvo'), detail, editable: true }
   }
-  if (!edited) return { key: 'live', label: 'Live', detail: null, editable: true }
-  if (!status.saved) return { key: 'saving', label: 'Saving…', detail: null, editable: true }
-  return { key: 'saved', label: 'Saved', detail: null, editable: true }
+  if (!edited) return { key: 'live', label: say('Live', 'Ao vivo'), detail: null, editable: true }
+  if (!status.saved) return { key: 'saving', label: say('Saving…', 'Salvando…'), detail: null, editable: true }
+  return { key: 'saved', label: say('Saved', 'Salvo'), detail: null, editable: true }
+}
+
+/** What the API said (`no_token`) comes as it is; what the provider says is known by its code. */
+function explanation({ code, reason, explanation: english }: Refusal): string {
+  return reason === 'no_token' ? english : say(english, REFUSED_PT[code] ?? english)
 }

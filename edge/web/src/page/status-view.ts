@@ -1,12 +1,21 @@
 /** Shows how things stand: a word in the bar, a sentence above the text, and the changes that matter read aloud. */
 import { element } from './element.ts'
+import { say } from './wording.ts'
 import type { Standing, StandingKey } from './standing.ts'
 
 /** "Saving…" stays at least this long, ms: a word that flickers with every key cannot be read. */
 const SAVING_SHOWN = 350
 
 /** Read aloud: these change what one can do. Saving and saved come and go with every key, and stay quiet. */
-const SPOKEN: ReadonlySet<StandingKey> = new Set(['live', 'offline', 'paused', 'read-only', 'refused', 'unsaved'])
+const SPOKEN: ReadonlySet<StandingKey> = new Set([
+  'live',
+  'offline',
+  'paused',
+  'read-only',
+  'refused',
+  'sign-in',
+  'unsaved',
+])
 
 export class StatusView {
   readonly #status = element('status', HTMLElement)
@@ -45,7 +54,8 @@ export class StatusView {
     this.#notice.hidden = detail === null
     this.#notice.dataset['status'] = key
     this.#noticeText.textContent = detail
-    this.#retry.hidden = key !== 'refused'
+    this.#retry.hidden = key !== 'refused' && key !== 'sign-in'
+    this.#retry.textContent = key === 'sign-in' ? say('Sign in', 'Entrar') : say('Try again', 'Tentar de novo')
     const spoken = key === 'saved' || key === 'saving' ? 'live' : key
     if (spoken === this.#spoken || !SPOKEN.has(spoken)) return
     this.#spoken = spoken

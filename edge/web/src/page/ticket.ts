@@ -1,5 +1,15 @@
-/** Room tickets: fetched from the API, kept for this tab so that a reload is the same user. */
+/** Guests' room tickets: fetched from the API, kept for this tab so that a reload is the same user. */
 import { TokenRefused } from '../provider/index.ts'
+import { say } from './wording.ts'
+
+/** This server lets nobody in who is not signed in. */
+export class GuestsNotAllowed extends TokenRefused {
+  override name = 'GuestsNotAllowed'
+
+  constructor() {
+    super(4401, say('Sign in to enter this room.', 'Entre na sua conta para abrir esta sala.'))
+  }
+}
 
 interface Ticket {
   readonly token: string
@@ -85,9 +95,16 @@ export class TicketDesk {
 
 /** The API's answer as an error: asked again it may do (429, 5xx), or never. */
 async function refusal(answer: Response): Promise<Error> {
-  const problem = (await answer.json().catch(() => ({}))) as { readonly detail?: unknown; readonly title?: unknown }
+  const problem = (await answer.json().catch(() => ({}))) as Readonly<Record<'code' | 'detail' | 'title', unknown>>
+  // Without guests there is no such route; a room's name that cannot be, or a foreign page, is told as such.
+  const absent = answer.status === 404 && problem.code !== 'room_not_found'
+  const closed = answer.status === 403 && problem.code !== 'origin_not_allowed'
+  if (absent || closed || answer.status === 405 || answer.status === 401) return new GuestsNotAllowed()
   const said = [problem.detail, problem.title].find((text) => typeof text === 'string')
-  const message = typeof said === 'string' ? said : `No ticket for this room (HTTP ${answer.status}).`
+  const message =
+    typeof said === 'string'
+      ? said
+      : say(`No ticket for this room (HTTP ${answer.status}).`, `Sem acesso a esta sala (HTTP ${answer.status}).`)
   const permanent = answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status)
   return permanent ? new TokenRefused(4000 + answer.status, message) : new Error(message)
 }

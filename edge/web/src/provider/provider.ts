@@ -7,7 +7,7 @@ import { explainClose, isPermanent, UNAUTHENTICATED } from './closes.ts'
 import { authMessage, parseControl, type ControlMessage } from './control.ts'
 import { draftOf } from './draft.ts'
 import { Line, type LineEnd } from './line.ts'
-import { TIMINGS, TokenRefused, type ProviderOptions, type Timings } from './options.ts'
+import { TIMINGS, TokenRefused, type Credential, type ProviderOptions, type Timings } from './options.ts'
 import { OtherTabs, type VoidNotice } from './other-tabs.ts'
 import { renewalDelay } from './renewal.ts'
 import { Session } from './session.ts'
@@ -127,9 +127,9 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#set({ connection: 'connecting' })
     let line: Line
     try {
-      const token = await this.#token(this.#freshToken)
+      const credential = await this.#inTime(this.#options.credential({ fresh: this.#freshToken }))
       if (attempt !== this.#attempt) return
-      line = new Line(this.#url(token), this.#listener(() => line), this.#timings)
+      line = new Line(this.#url(credential), this.#listener(() => line), this.#timings)
     } catch (error) {
       if (attempt !== this.#attempt) return
       this.#report(error)
@@ -141,19 +141,20 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#line = line
   }
 
-  #url(token: string): string {
+  #url(credential: Credential): string {
     const { liveUrl } = this.#options
     const origin = typeof liveUrl === 'string' ? liveUrl : liveUrl()
-    return `${origin}/api/v1/rooms/${encodeURIComponent(this.room)}/sync?token=${encodeURIComponent(token)}`
+    const query = new URLSearchParams({ ...credential })
+    return `${origin}/api/v1/rooms/${encodeURIComponent(this.room)}/sync?${query}`
   }
 
-  async #token(fresh: boolean): Promise<string> {
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
     let deadline: ReturnType<typeof setTimeout> | undefined
     const late = new Promise<never>((_, reject) => {
       deadline = setTimeout(() => reject(new Error('no token in time')), this.#timings.token)
     })
     try {
-      return await Promise.race([this.#options.getToken({ fresh }), late])
+      return await Promise.race([answer, late])
     } finally {
       clearTimeout(deadline)
     }
@@ -298,7 +299,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
         ? renewalDelay(Date.now(), expiresAt)
         : backoffDelay(this.#timings, failures, Math.random())
     this.#renewal = setTimeout(() => {
-      this.#token(true).then(
+      this.#inTime(this.#options.renew()).then(
         (token) => {
           if (attempt === this.#attempt) this.#line?.send(authMessage(token))
         },

@@ -19,7 +19,7 @@ export type Connection =
 export interface Refusal {
   /** The close code, 4400-4499. */
   readonly code: number
-  /** The server's own word, `room_full`; `no_token` when `getToken` gave up. */
+  /** The server's own word, `room_full`; `no_token` when `credential` gave up. */
   readonly reason: string
   /** One sentence for people. */
   readonly explanation: string
