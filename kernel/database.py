@@ -1,14 +1,15 @@
 """Postgres as all services use it: connections, the tenant a transaction speaks for, and proof of durability.
 
 Every table carries a tenant and row-level security. A transaction names its tenant once, in `app.tenant`, and sees
-and writes nothing of anybody else's; a transaction that names none sees nothing at all.
+and writes nothing of anybody else's; a transaction that names none sees nothing at all. What belongs to a person and
+not to a tenant (a login) is kept apart the same way, by `app.identity`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -48,8 +49,11 @@ async def create_pool(dsn: str, *, name: str, statement_seconds: float, max_size
 
 
 @asynccontextmanager
-async def tenant_scope(pool: Any, tenant: UUID, *, acquire_seconds: float | None = None) -> AsyncIterator[Any]:
-    """A transaction that speaks for `tenant`, on a connection of `pool`; committed at the end, undone on an error.
+async def scope(
+    pool: Any, *, tenant: UUID | None = None, identity: UUID | None = None, acquire_seconds: float | None = None
+) -> AsyncIterator[Any]:
+    """A transaction that speaks for a tenant, for a person (the row of one identity and what hangs on it), for both or
+    for nobody, on a connection of `pool`; committed at the end, undone on an error.
 
     Waits at most `acquire_seconds` for a connection (None: as long as it takes), then raises `TimeoutError`.
     """
@@ -58,7 +62,11 @@ async def tenant_scope(pool: Any, tenant: UUID, *, acquire_seconds: float | None
         await transaction.start()
         try:
             # set_config takes a parameter where SET takes none; `true` ends it with the transaction.
-            await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant))
+            await connection.execute(
+                "SELECT set_config('app.tenant', $1, true), set_config('app.identity', $2, true)",
+                _setting(tenant),
+                _setting(identity),
+            )
             yield connection
             await transaction.commit()
         except (TimeoutError, asyncio.CancelledError):
@@ -69,6 +77,33 @@ async def tenant_scope(pool: Any, tenant: UUID, *, acquire_seconds: float | None
             if not connection.is_closed():
                 await transaction.rollback()
             raise
+
+
+def tenant_scope(pool: Any, tenant: UUID, *, acquire_seconds: float | None = None) -> AbstractAsyncContextManager[Any]:
+    """A transaction that speaks for `tenant` and for no person. See `scope`."""
+    return scope(pool, tenant=tenant, acquire_seconds=acquire_seconds)
+
+
+def identity_scope(
+    pool: Any, identity: UUID, *, acquire_seconds: float | None = None
+) -> AbstractAsyncContextManager[Any]:
+    """A transaction that speaks for the person `identity` and for no tenant. See `scope`."""
+    return scope(pool, identity=identity, acquire_seconds=acquire_seconds)
+
+
+async def speak_for_tenant(connection: Any, tenant: UUID) -> None:
+    """From here on the transaction under way speaks for `tenant`, for what is of one person and in many tenants and
+    must happen in all or in none. The caller must know from the database that the person is there."""
+    await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant))
+
+
+async def speak_for_identity(connection: Any, identity: UUID | None) -> None:
+    """From here on the transaction under way speaks for the person `identity`, or for none, besides its tenant."""
+    await connection.execute("SELECT set_config('app.identity', $1, true)", _setting(identity))
+
+
+def _setting(id_: UUID | None) -> str:
+    return "" if id_ is None else str(id_)
 
 
 async def check_durability(connection: Any) -> None:

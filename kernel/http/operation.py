@@ -77,8 +77,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class PublicCall(Generic[Body, Query]):
-    """A request that needs no token. `path` holds the path's parameters, percent-decoded once by the router, and
-    `token` what was sent as a bearer token all the same; nobody has checked it."""
+    """A request that needs no token. `path` holds the path's parameters as they came, percent-encoded: what has been
+    decoded once must not be decoded again. `token` is what was sent as a bearer token all the same; nobody has checked
+    it."""
 
     body: Body
     query: Query

@@ -45,6 +45,7 @@ _DATABASE_AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password that was changed: wrong here, and only for now
 )
 _DATABASE_BUSY = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.TooManyConnectionsError)
 _NOT_TEXT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
@@ -109,7 +110,7 @@ class Router:
         if operation.access is None:
             await self._limit(operation, origin, None)
             query, body, _ = await _read(operation, request)
-            call = PublicCall(body, query, dict(request.match_info), origin, token)
+            call = PublicCall(body, query, _segments(operation, request), origin, token)
             with _database_problems():
                 return _response(operation, await operation.handler(call))
         caller = await self._caller(operation, origin, token)
@@ -217,6 +218,11 @@ def _utf8(header: str) -> str:
 def _bearer(request: web.Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return (token.strip() or None) if scheme.lower() == "bearer" else None
+
+
+def _segments(operation: Operation, request: web.Request) -> dict[str, str]:
+    raw = request.rel_url.raw_path.split("/")
+    return {part[1:-1]: raw[at] for at, part in enumerate(operation.path.split("/")) if part.startswith("{")}
 
 
 def _ids(operation: Operation, request: web.Request) -> dict[str, UUID]:

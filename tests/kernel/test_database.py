@@ -7,7 +7,17 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from kernel.database import NotDurable, check_durability, connect, create_pool, tenant_scope
+from kernel.database import (
+    NotDurable,
+    check_durability,
+    connect,
+    create_pool,
+    identity_scope,
+    scope,
+    speak_for_identity,
+    speak_for_tenant,
+    tenant_scope,
+)
 from tests.conftest import Database
 
 
@@ -42,6 +52,22 @@ async def test_a_scope_commits_or_undoes(pool: asyncpg.Pool) -> None:
         await fail()
     async with tenant_scope(pool, tenant) as connection:
         assert [row["room"] for row in await connection.fetch("SELECT room FROM collab_base")] == ["kept"]
+
+
+async def test_a_scope_speaks_for_a_person_for_both_or_for_nobody(pool: asyncpg.Pool) -> None:
+    tenant, other, identity = uuid4(), uuid4(), uuid4()
+    both = "SELECT current_setting('app.tenant') || '/' || current_setting('app.identity')"
+    async with identity_scope(pool, identity) as connection:
+        assert await connection.fetchval(both) == f"/{identity}"
+        await speak_for_tenant(connection, tenant)
+        assert await connection.fetchval(both) == f"{tenant}/{identity}"
+        await speak_for_tenant(connection, other)
+        await speak_for_identity(connection, None)
+        assert await connection.fetchval(both) == f"{other}/"
+    async with scope(pool, tenant=tenant, identity=identity) as connection:
+        assert await connection.fetchval(both) == f"{tenant}/{identity}"
+    async with scope(pool) as connection:
+        assert await connection.fetchval(both) == "/"
 
 
 async def test_a_cancelled_scope_gives_its_connection_up_at_once(pool: asyncpg.Pool) -> None:
