@@ -111,8 +111,12 @@ class Router:
             await self._limit(operation, origin, None)
             query, body, _ = await _read(operation, request)
             call = PublicCall(body, query, _segments(operation, request), origin, token)
-            with _database_problems():
-                return _response(operation, await operation.handler(call))
+            try:
+                with _database_problems():
+                    return _response(operation, await operation.handler(call))
+            except _UNDONE:
+                # Its transactions are its own: only the client can tell whether all of it may be done again.
+                raise _conflict() from None
         caller = await self._caller(operation, origin, token)
         request[LOGGED].update(tenant_id=caller.tenant, user_id=caller.user)
         await self._limit(operation, origin, caller)
@@ -130,7 +134,7 @@ class Router:
                     return await self._work(operation, repeat, Call(body, query, ids, caller, origin, None))
             except _UNDONE:
                 if attempt == ATTEMPTS:
-                    raise busy("conflict_with_others", "others changed the same just now; try again") from None
+                    raise _conflict() from None
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - spreads load, hides nothing
         raise AssertionError("the last attempt returns or raises")
 
@@ -208,6 +212,10 @@ def _database_problems() -> Iterator[None]:
             raise
         log.error("the database is away: %s", type(error).__name__)
         raise busy("database_unavailable", "the database does not answer; try again") from None
+
+
+def _conflict() -> Problem:
+    return busy("conflict_with_others", "others changed the same just now; try again")
 
 
 def _utf8(header: str) -> str:

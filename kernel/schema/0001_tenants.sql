@@ -162,7 +162,7 @@ CREATE TABLE audit_log (
     -- As `user.role_changed`.
     action varchar(60) NOT NULL,
     target_id uuid,
-    -- Network address; personal data, which ends with the tenant or with the person.
+    -- Network address. Personal data: it ends with the log's retention, or with the tenant.
     network varchar(64),
     request_id varchar(64),
     details jsonb NOT NULL DEFAULT '{}',
@@ -180,7 +180,7 @@ CREATE POLICY definer ON audit_log TO dojo_definer USING (true);
 CREATE FUNCTION audit_log_stays() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    -- A whole tenant's data ends in tenant_erase alone.
+    -- Only in the retention and with a whole tenant's data.
     IF tg_op = 'DELETE' AND current_user = 'dojo_definer' THEN
         RETURN old;
     END IF;

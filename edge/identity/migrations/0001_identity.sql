@@ -297,8 +297,8 @@ BEGIN
 END
 $$;
 
--- What has served its time, of everybody. Returns how many rows went.
-CREATE FUNCTION prune_expired() RETURNS bigint
+-- What has served its time, of everybody; of the audit log what is older than `keep_audit`. Returns how many rows went.
+CREATE FUNCTION prune_expired(keep_audit interval) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     total bigint := 0;
@@ -316,6 +316,11 @@ BEGIN
     -- A month longer than they can be used: whoever reads the list of sessions sees where one was signed in.
     DELETE FROM public.sessions WHERE expires_at < now() - interval '30 days';
     GET DIAGNOSTICS went = ROW_COUNT; total := total + went;
+    -- They hold the addresses of people who never came.
+    DELETE FROM public.invitations WHERE accepted_at IS NULL AND least(expires_at, revoked_at) < now() - interval '90 days';
+    GET DIAGNOSTICS went = ROW_COUNT; total := total + went;
+    DELETE FROM public.audit_log WHERE at < now() - keep_audit;
+    GET DIAGNOSTICS went = ROW_COUNT; total := total + went;
     RETURN total;
 END
 $$;
@@ -328,7 +333,7 @@ BEGIN
     FOREACH named IN ARRAY ARRAY[
         'identity_by_email(text)', 'identity_by_email_token(bytea, text)', 'identity_users(uuid)',
         'session_by_refresh_token(bytea)', 'invitation_by_token(bytea)', 'issuer_tenants(text, text[])',
-        'tenant_erase(uuid)', 'prune_expired()'
+        'tenant_erase(uuid)', 'prune_expired(interval)'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO dojo_definer', named);
     END LOOP;
@@ -337,9 +342,9 @@ $owners$;
 REVOKE CREATE ON SCHEMA public FROM dojo_definer;
 SET LOCAL ROLE dojo_definer;
 REVOKE EXECUTE ON FUNCTION identity_by_email(text), identity_by_email_token(bytea, text), identity_users(uuid),
-    session_by_refresh_token(bytea), invitation_by_token(bytea), issuer_tenants(text, text[]), tenant_erase(uuid), prune_expired()
+    session_by_refresh_token(bytea), invitation_by_token(bytea), issuer_tenants(text, text[]), tenant_erase(uuid), prune_expired(interval)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity_by_email(text), identity_by_email_token(bytea, text), identity_users(uuid),
     session_by_refresh_token(bytea), invitation_by_token(bytea), issuer_tenants(text, text[]) TO dojo_service;
-GRANT EXECUTE ON FUNCTION tenant_erase(uuid), prune_expired() TO dojo_worker;
+GRANT EXECUTE ON FUNCTION tenant_erase(uuid), prune_expired(interval) TO dojo_worker;
 RESET ROLE;
