@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from edge.identity.attempts import AttemptLimits, Attempts
+from edge.identity.audit_later import AuditLater
 from edge.identity.email_verification import EmailVerification
 from edge.identity.failed_logins import FailedLogins
 from edge.identity.grant import Granting
@@ -51,7 +52,7 @@ class Accounts:
         """`pool` has connections of the services' role. `base_url` is the page's address, for links in mails."""
         self.attempts = Attempts(buckets, settings.attempts)
         self.granting = Granting(keys)
-        self._failed = FailedLogins(pool)
+        self.later = AuditLater()
         verification = EmailVerification(pool, self.attempts, master, base_url=base_url)
         login = Login(
             pool,
@@ -59,7 +60,7 @@ class Accounts:
             attempts=self.attempts,
             granting=self.granting,
             authority=authority,
-            failed=self._failed,
+            failed=FailedLogins(pool, self.later),
             require_verified_email=settings.require_verified_email,
         )
         self._routes = (
@@ -86,8 +87,8 @@ class Accounts:
 
     def start(self) -> None:
         """Begin to write what is written after answers."""
-        self._failed.start()
+        self.later.start()
 
     async def close(self) -> None:
         """Write what waits, and stop."""
-        await self._failed.close()
+        await self.later.close()
