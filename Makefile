@@ -6,6 +6,7 @@
 #   make lint    linters, formatters, type checkers, import contract
 #   make bench   the benchmark suite
 #   make fmt     format the code
+#   make openapi write docs/openapi.json and docs/roles.md anew, after a change of the API
 #   make clean   remove everything that was set up (not .dojo, where rooms are stored)
 #
 # From another folder: make -C path/to/dojo run. Options: make run ARGS="--port 9000"; make test ARGS="-k presence"; make setup PYTHON=/usr/bin/python3.12
@@ -27,10 +28,10 @@ NPM := $(WITH_NODE) npm --no-update-notifier --no-audit --no-fund
 WEB_SOURCES := $(shell find edge/web -path edge/web/node_modules -prune -o -path edge/web/dist -prune -o -path edge/web/test -prune -o -type f -print 2>/dev/null)
 NODE_MANIFESTS := package.json $(wildcard package-lock.json edge/web/package.json tests/peers/package.json loadtests/peers/package.json)
 
-.PHONY: help setup run test lint bench fmt clean chromium
+.PHONY: help setup run test lint bench fmt openapi clean chromium
 
 help:
-	@sed -n '3,11s/^# \{0,1\}//p' Makefile
+	@sed -n '3,12s/^# \{0,1\}//p' Makefile
 
 setup: $(STAMPS)/page
 
@@ -49,6 +50,10 @@ lint: setup
 
 bench: setup
 	$(WITH_NODE) $(BIN)/python -m loadtests.bench $(ARGS)
+
+openapi: $(STAMPS)/python
+	$(BIN)/dojo openapi > docs/openapi.json
+	$(BIN)/dojo openapi --roles > docs/roles.md
 
 fmt: $(STAMPS)/python
 	$(BIN)/ruff check --fix .

@@ -1,117 +1,139 @@
-"""The API process: the room page, health, configuration and, on one's own machine, guest tickets."""
+"""The API process: HTTP in front of identity, the room page, health and metrics."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import uvloop
 from aiohttp import web
 
 from dojo import ports
+from dojo.api_services import CONNECTIONS, STATEMENT_SECONDS, ApiServices
 from dojo.child import ChildStart
+from dojo.contract import Reference
 from dojo.data_directory import DataDirectory
-from dojo.guest_tickets import GuestTickets, is_loopback
+from dojo.guest_tickets import is_loopback
+from dojo.master_keys import master_keys
 from dojo.page import DIST, Page
 from dojo.settings import Settings
-from kernel.http.answering import answering
+from kernel.database import create_pool
+from kernel.http.answering import answering, answering_https
 from kernel.http.body import json_response
+from kernel.http.cors import Cors
+from kernel.http.metrics import HttpMetrics
+from kernel.http.problem import Problem
+from kernel.http.server import HttpServer
+from kernel.redis import create_client
+from kernel.secrets import MasterKeyError
 from kernel.settings import SettingsError
-from kernel.telemetry import METRICS_CONTENT_TYPE, Readings, Sample, exposition, log_to
+from kernel.telemetry import METRICS_CONTENT_TYPE, Distribution, Readings, Sample, exposition, log_to
 from kernel.tokens import KeyFileError, SigningKey
+from kernel.tokens.authority import AuthorityAway
+from kernel.tokens.keyring import NoSigningKey
 
-BODY_BYTES = 16 * 1024
-"""Largest request body; the page sends a name."""
-KEEPALIVE_SECONDS = 75.0
-STOP_SECONDS = 5.0
-"""How long requests in flight may take to end once a stop was asked for."""
+POOL_CLOSE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings, key: SigningKey, dist: Path = DIST) -> web.Application:
-    """The routes. Guest tickets exist only in an embedded Dojo bound to loopback."""
-    app = web.Application(middlewares=[answering], client_max_size=BODY_BYTES)
-    requests = _Requests()
-    app.on_response_prepare.append(requests.count)
+def make_app(settings: Settings, services: ApiServices, dist: Path = DIST) -> web.Application:
+    """All routes. `/metrics` is there only on a loopback address: elsewhere a port of its own is for the network's
+    operator to open."""
+    measured = HttpMetrics()
+    behind_https = settings.public_url.startswith("https://")
+    app = web.Application(middlewares=[measured.middleware(), answering_https if behind_https else answering])
+    Cors(settings.origins).add_to(app)
+    started = time.time()
 
     async def live(_request: web.Request) -> web.Response:
         return json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        return json_response({"status": "ready"})
+        if not services.ready:
+            raise Problem(503, "not_ready", "the database has not answered for a while")
+        return json_response({"status": "ok"})
 
-    async def config(_request: web.Request) -> web.Response:
-        return json_response({"liveUrl": settings.live_url})
+    def samples() -> Iterator[Sample | Distribution]:
+        yield from measured.samples()
+        yield Sample("dojo_http_start_time_seconds", "Unix time at which this process started", started)
 
     async def metrics(_request: web.Request) -> web.Response:
-        body = exposition(Readings(requests.samples))
+        body = exposition(Readings(samples))
         return web.Response(body=body, headers={"Content-Type": METRICS_CONTENT_TYPE, "Cache-Control": "no-store"})
 
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
-    app.router.add_get("/api/v1/config", config)
     if is_loopback(settings.http.host):
         app.router.add_get("/metrics", metrics)
-        if settings.guests:
-            GuestTickets(
-                key,
-                live_url=settings.live_url,
-                seconds=settings.ticket_hours * 3600,
-                allowed_origins=settings.origins,
-            ).add_to(app.router)
+    operations = services.operations()
+    services.router.add(operations, app.router)
+    Reference(operations, settings.live_url, dist).add_to(app.router)
     Page(settings.live_url, dist).add_to(app.router)
     return app
-
-
-class _Requests:
-    """Answers given, by status."""
-
-    def __init__(self) -> None:
-        self._answers: dict[int, int] = {}
-        self._started = time.time()
-
-    async def count(self, _request: web.Request, response: web.StreamResponse) -> None:
-        self._answers[response.status] = self._answers.get(response.status, 0) + 1
-
-    def samples(self) -> Iterable[Sample]:
-        for status, number in sorted(self._answers.items()):
-            labels = {"status": str(status)}
-            yield Sample("dojo_http_responses_total", "Answers given", number, kind="counter", labels=labels)
-        yield Sample("dojo_http_start_time_seconds", "Unix time at which this process started", self._started)
 
 
 async def run(start: ChildStart) -> None:
     """Serve until SIGTERM."""
     settings = start.settings
-    key = SigningKey.load_or_create(DataDirectory(settings.data_dir).signing_key)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        make_app(settings, key),
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=STOP_SECONDS,
+    room_key = SigningKey.load_or_create(DataDirectory(settings.data_dir).signing_key)
+    async with _pool(settings) as pool, _redis(settings) as redis:
+        services = ApiServices(settings, pool=pool, redis=redis, master=master_keys(settings), room_key=room_key)
+        server = HttpServer(make_app(settings, services))
+        try:
+            await services.start()
+            listener = (
+                socket.socket(fileno=start.listen_fd)
+                if start.listen_fd is not None
+                else ports.listen(settings.http.host, settings.http.port, asked_by="setting http.port")
+            )
+            await server.start(listener)
+            start.ready({"http": ports.url("http", settings.http.host, int(listener.getsockname()[1]))})
+            await stop.wait()
+        finally:
+            await server.stop()
+            await services.close()
+
+
+@contextlib.asynccontextmanager
+async def _pool(settings: Settings) -> AsyncIterator[Any]:
+    if settings.database.service is None:
+        raise SettingsError("database.service is not set: there is nowhere to keep accounts")
+    pool = await create_pool(
+        settings.database.service, name="dojo-api", statement_seconds=STATEMENT_SECONDS, max_size=CONNECTIONS
     )
-    await runner.setup()
     try:
-        listener = (
-            socket.socket(fileno=start.listen_fd)
-            if start.listen_fd is not None
-            else ports.listen(settings.http.host, settings.http.port, asked_by="setting http.port")
-        )
-        await web.SockSite(runner, listener).start()
-        start.ready({"http": ports.url("http", settings.http.host, int(listener.getsockname()[1]))})
-        await stop.wait()
+        yield pool
     finally:
-        await runner.cleanup()
+        try:
+            async with asyncio.timeout(POOL_CLOSE_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+@contextlib.asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Any]:
+    if settings.redis.url is None:
+        yield None
+        return
+    client = create_client(settings.redis.url, name="dojo-api")
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 def main() -> int:
@@ -120,7 +142,16 @@ def main() -> int:
         start = ChildStart.from_process()
         log_to(None, service="api", level=start.settings.log_level)
         uvloop.run(run(start))
-    except (SettingsError, KeyFileError, ports.PortTaken) as error:
+    except (
+        SettingsError,
+        KeyFileError,
+        MasterKeyError,
+        NoSigningKey,
+        AuthorityAway,
+        ports.PortTaken,
+        OSError,
+        asyncpg.PostgresError,
+    ) as error:
         log.error("%s", error)
         return 1
     return 0

@@ -15,17 +15,15 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import msgspec
-from aiohttp import web
 
 from dojo.names import EMBEDDED_TENANT, tenant_id
 from edge.live.route import room_from_segment
-from kernel.http.body import json_response, read_json
+from kernel.http.operation import ANYBODY, Operation, Origin, PublicCall
 from kernel.http.problem import Problem
 from kernel.tokens import SigningKey, TokenRefused
 
 DEFAULT_NAME = "Guest"
 NAME_CHARACTERS = 64
-_BEARER = "bearer "
 
 
 class TicketRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +32,7 @@ class TicketRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS)] = DEFAULT_NAME
 
 
-class Ticket(msgspec.Struct, frozen=True, rename="camel"):
+class RoomTicket(msgspec.Struct, frozen=True, rename="camel"):
     """What it gets. `expires_in` is in seconds."""
 
     token: str
@@ -60,35 +58,49 @@ class GuestTickets:
         self._verifier = key.verifier()
         self._live_url = live_url
         self._seconds = seconds
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._hosts = frozenset(urlsplit(origin).hostname for origin in self._origins)
+        self._hosts = frozenset(urlsplit(origin).hostname for origin in allowed_origins)
         self._clock = clock
         self._tenant = tenant_id(EMBEDDED_TENANT)
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        router.add_post("/api/v1/rooms/{room}/tickets", self._issue)
+    def operations(self) -> list[Operation]:
+        """Its route."""
+        problems = {"room_not_found": 404, "host_not_allowed": 421, "origin_not_allowed": 403}
+        return [
+            Operation(
+                "POST",
+                "/api/v1/rooms/{room}/tickets",
+                self.issue_room_ticket,
+                access=ANYBODY,
+                tag="rooms",
+                status=201,
+                problems=problems,
+            )
+        ]
 
-    async def _issue(self, request: web.Request) -> web.Response:
-        self._check_source(request)
-        # The raw path: what a router has decoded once must not be decoded again.
-        room = room_from_segment(request.rel_url.raw_path.split("/")[4])
+    async def issue_room_ticket(self, call: PublicCall[TicketRequest, None]) -> RoomTicket:
+        """Let a guest into a room.
+
+        Only on one's own machine: with Dojo's own Postgres, on a loopback address. Who shows an earlier ticket as
+        a bearer token stays the same guest.
+        """
+        self._check_source(call.origin)
+        room = room_from_segment(call.path["room"])
         if room is None:
             raise Problem(
                 404, "room_not_found", "a room's name has 1 to 200 UTF-8 bytes, no `/`, no control characters"
             )
-        name = _shown_name((await read_json(request, TicketRequest)).name)
+        name = _shown_name(call.body.name)
         now = self._clock()
-        user = self._returning_user(request, now) or uuid4()
+        user = self._returning_user(call.token, now) or uuid4()
         token = self._key.mint(
             tenant=self._tenant, user=user, name=name, rooms=[room], write=True, now=now, seconds=self._seconds
         )
-        return json_response(Ticket(token, user, name, int(self._seconds), self._live_url), status=201)
+        return RoomTicket(token, user, name, int(self._seconds), self._live_url)
 
-    def _check_source(self, request: web.Request) -> None:
-        if not self._known_host(request.headers.get("Host", "")):
+    def _check_source(self, origin: Origin) -> None:
+        if not self._known_host(origin.host):
             raise Problem(421, "host_not_allowed", "this server is not called by that name")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin.lower() not in self._origins:
+        if origin.foreign:
             raise Problem(403, "origin_not_allowed", "pages of this origin may not ask for tickets")
 
     def _known_host(self, host: str) -> bool:
@@ -99,14 +111,13 @@ class GuestTickets:
             return False
         return name is not None and (is_loopback(name) or name in self._hosts)
 
-    def _returning_user(self, request: web.Request, now: float) -> UUID | None:
+    def _returning_user(self, ticket: str | None, now: float) -> UUID | None:
         """The guest whose ticket was sent along. One that is no longer good makes no error: guests are anybody, and
         the page of a server that was set up anew still holds its old ticket."""
-        header = request.headers.get("Authorization", "")
-        if header[: len(_BEARER)].lower() != _BEARER:
+        if ticket is None:
             return None
         try:
-            claims = self._verifier.verify(header[len(_BEARER) :].strip(), now)
+            claims = self._verifier.verify(ticket, now)
         except TokenRefused:
             return None
         return claims.sub if claims.tid == self._tenant else None

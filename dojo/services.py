@@ -17,9 +17,10 @@ from dojo.data_directory import DataDirectory, DirectoryLock
 from dojo.embedded.postgres import OWNER, EmbeddedPostgres
 from dojo.embedded.redis import EmbeddedRedis
 from dojo.history import turn_daily
+from dojo.mailing import PRINT
 from dojo.migrate import migrate
 from dojo.process import Child, Program
-from dojo.settings import DatabaseSettings, RedisSettings, Settings, TrustedKey
+from dojo.settings import DatabaseSettings, MailSettings, RedisSettings, Settings, TrustedKey
 from dojo.supervisor import Running, Service, Supervisor
 from kernel.tokens import SigningKey
 
@@ -30,6 +31,7 @@ class Programs:
 
     live_node: Program
     api: Program
+    worker: Program
 
     @classmethod
     def own(cls) -> Programs:
@@ -37,6 +39,7 @@ class Programs:
         return cls(
             live_node=Program("live node", (sys.executable, "-m", "dojo.live_node")),
             api=Program("api", (sys.executable, "-m", "dojo.api")),
+            worker=Program("worker", (sys.executable, "-m", "dojo.worker")),
         )
 
 
@@ -61,16 +64,25 @@ class Services:
             data_dir=self._directory.path,
             trusted_keys=(*settings.trusted_keys, *own_keys),
             guests=settings.guests and settings.database.embedded,
+            identity=msgspec.structs.replace(settings.identity, require_verified_email=settings.require_verified_email),
             http=msgspec.structs.replace(settings.http, port=int(self._listener.getsockname()[1])),
             live=msgspec.structs.replace(settings.live, port=live_port),
         )
+        if settings.database.embedded and settings.mail.url is None:
+            self._settings = msgspec.structs.replace(
+                self._settings, mail=msgspec.structs.replace(settings.mail, url=PRINT)
+            )
         live = Service(programs.live_node.name, self._start_live_node)
         api = Service(programs.api.name, self._start_api)
         database = [Service("postgres", self._start_postgres)] if settings.database.embedded else []
         own_redis = settings.database.embedded and settings.redis.url is None
         redis = [Service("redis", self._start_redis)] if own_redis else []
+        has_worker = settings.database.embedded or settings.database.worker is not None
+        worker = [Service(programs.worker.name, self._start_worker)] if has_worker else []
         # The live node ends first, while the journal can still be written.
-        self._supervisor = Supervisor([*database, *redis, live, api], stop_order=[live, api, *database, *redis])
+        self._supervisor = Supervisor(
+            [*database, *redis, live, api, *worker], stop_order=[live, api, *worker, *database, *redis]
+        )
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -120,7 +132,11 @@ class Services:
             raise
         self._postgres = postgres
         # The same over restarts of Postgres, so the children just connect again.
-        database = DatabaseSettings(journal=postgres.dsn("dojo_journal"), service=postgres.dsn("dojo_service"))
+        database = DatabaseSettings(
+            journal=postgres.dsn("dojo_journal"),
+            service=postgres.dsn("dojo_service"),
+            worker=postgres.dsn("dojo_worker"),
+        )
         self._settings = msgspec.structs.replace(self._settings, database=database)
         return RunningPostgres(postgres)
 
@@ -146,10 +162,16 @@ class Services:
         listener = self._listener.fileno()
         return await self._start(self._programs.api, ("--listen-fd", str(listener)), (listener,))
 
+    async def _start_worker(self) -> Running:
+        settings = msgspec.structs.replace(
+            self._settings, database=DatabaseSettings(worker=self._settings.database.worker)
+        )
+        return await Child.start(self._programs.worker, settings, (), (self._lock.descriptor,))
+
     async def _start(self, program: Program, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> Child:
-        # Children append and read; only the supervisor may change tables.
-        database = msgspec.structs.replace(self._settings.database, owner=None)
-        handed_down = msgspec.structs.replace(self._settings, database=database)
+        # Children append and read; only the supervisor may change tables, and only the worker erases and mails.
+        database = msgspec.structs.replace(self._settings.database, owner=None, worker=None)
+        handed_down = msgspec.structs.replace(self._settings, database=database, mail=MailSettings())
         return await Child.start(program, handed_down, arguments, (self._lock.descriptor, *pass_fds))
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from collab_core.limits import Limits
 from collab_core.tuning import Tuning
+from edge.identity.attempts import AttemptLimits
 from edge.identity.oidc.settings import OidcSettings
 from kernel import settings as loader
 from kernel.http.limits import HttpLimits
@@ -50,6 +51,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Appends to the journal and may do nothing else."""
     service: str | None = None
     """Reads rooms and compacts them, one tenant at a time."""
+    worker: str | None = None
+    """Sends mail, deletes what has expired, erases tenants that asked for it. Unset: no worker is started here."""
 
     def __post_init__(self) -> None:
         if (self.journal is None) != (self.service is None):
@@ -83,10 +86,28 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `keys/master.key` in the data directory, made on first use; production sets it."""
     require_verified_email: bool | None = None
     """Whether an e-mail must be verified before its owner can sign in. Unset: yes, but not with Dojo's own Postgres."""
+    attempts: AttemptLimits = AttemptLimits()
 
     def __repr__(self) -> str:
         """Without the keys."""
         return f"IdentitySettings(public_url={self.public_url!r}, master_keys={len(self.master_keys)} set)"
+
+
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mail leaves."""
+
+    url: Annotated[str, msgspec.Meta(pattern="^(smtps?://|smtp[+]plain://|print:$)")] | None = None
+    """`smtp://` (STARTTLS, port 587), `smtps://` (TLS, 465), `smtp+plain://` (unencrypted, 25; a relay on this machine)
+    or `print:` (to standard error). Unset: `print:` with Dojo's own Postgres."""
+    sender: str | None = None
+    """The address mails come from. Needed to send any."""
+    sender_name: str = "Dojo"
+    ca_file: Path | None = None
+    """Certificates (PEM) to trust instead of the system's."""
+
+    def __repr__(self) -> str:
+        """Without the address of the server, which may hold a password."""
+        return f"MailSettings(url={'unset' if self.url is None else 'set'}, sender={self.sender!r})"
 
 
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     identity: IdentitySettings = IdentitySettings()
+    mail: MailSettings = MailSettings()
     oidc: OidcSettings = OidcSettings()
     http_limits: HttpLimits = HttpLimits()
     limits: Limits = Limits()
@@ -122,6 +144,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long a room ticket is valid."""
     history_days: Annotated[int, msgspec.Meta(ge=1)] = 90
     """How long times and authors of folded edits are kept. Whole months are dropped; the text itself stays."""
+    audit_days: Annotated[int, msgspec.Meta(ge=180)] = 365
+    """How long the audit log's entries are kept. Brazil's Marco Civil asks for six months of access records."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

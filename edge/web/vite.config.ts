@@ -8,6 +8,8 @@ export default defineConfig({
     // The page is one editor: there is nothing in it that could be loaded later.
     chunkSizeWarningLimit: 700,
     license: { fileName: 'third-party-licences.md' },
+    // The room, and the API's reference.
+    rolldownOptions: { input: ['index.html', 'api.html'] },
   },
   server: {
     host: '127.0.0.1',

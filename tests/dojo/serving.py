@@ -113,4 +113,5 @@ class Serving:
 if __name__ == "__main__":
     mode, notes, *arguments = sys.argv[1:]
     live_node = Program("live node", (sys.executable, "-m", "tests.dojo.stand_in", mode, notes), stop_seconds=60)
-    sys.exit(main(arguments, Programs(live_node=live_node, api=Programs.own().api)))
+    own = Programs.own()
+    sys.exit(main(arguments, Programs(live_node=live_node, api=own.api, worker=own.worker)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,15 +11,20 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+import asyncpg
 import msgspec
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dojo.api import make_app
+from dojo.api_services import ApiServices
 from dojo.guest_tickets import is_loopback
 from dojo.names import EMBEDDED_TENANT, tenant_id
 from dojo.settings import Settings, load
+from kernel.secrets import MasterKeys
 from kernel.tokens import SigningKey
+from tests.conftest import Database
 
 KEY = SigningKey.generate()
 PORT = 8080
@@ -30,7 +36,15 @@ Client = TestClient[Any, Any]
 
 
 async def client_of(settings: Settings, dist: Path) -> Client:
-    client: Client = TestClient(TestServer(make_app(settings, KEY, dist)))
+    """The API without its database: what is asked for here needs none."""
+    services = ApiServices(settings, pool=None, redis=None, master=MasterKeys([os.urandom(32)]), room_key=KEY)
+    app = make_app(settings, services, dist)
+
+    async def close(_app: web.Application) -> None:
+        await services.close()
+
+    app.on_cleanup.append(close)
+    client: Client = TestClient(TestServer(app))
     await client.start_server()
     return client
 
@@ -113,10 +127,23 @@ async def test_without_a_build_the_page_says_how_to_make_one(tmp_path: Path) -> 
 
 async def test_health_configuration_and_metrics(client: Client) -> None:
     assert (await client.get("/health/live")).status == 200
-    assert (await client.get("/health/ready")).status == 200
-    assert await (await client.get("/api/v1/config")).json() == {"liveUrl": "ws://127.0.0.1:8081"}
+    assert await (await client.get("/api/v1/config")).json() == {"liveUrl": "ws://127.0.0.1:8081", "guests": True}
     text = await (await client.get("/metrics")).text()
-    assert 'dojo_http_responses_total{status="200"} 3.0' in text
+    assert 'dojo_http_responses_total{method="GET",route="/api/v1/config",status="200"} 1.0' in text
+    assert 'dojo_http_request_duration_seconds_count{method="GET",route="/health/live"} 1.0' in text
+
+
+async def test_it_is_ready_once_it_can_check_tokens(client: Client, database: Database) -> None:
+    assert await problem(await client.get("/health/ready")) == (503, "not_ready")
+    async with asyncpg.create_pool(database.dsn("dojo_service"), min_size=0, max_size=4) as pool:
+        services = ApiServices(SETTINGS, pool=pool, redis=None, master=MasterKeys([os.urandom(32)]), room_key=KEY)
+        await services.start()
+        try:
+            async with TestClient(TestServer(make_app(SETTINGS, services))) as started:
+                assert (await started.get("/health/ready")).status == 200
+                assert len((await (await started.get("/.well-known/jwks.json")).json())["keys"]) == 1
+        finally:
+            await services.close()
 
 
 async def test_errors_are_problems_with_a_stable_code(client: Client) -> None:

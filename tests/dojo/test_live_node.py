@@ -60,9 +60,12 @@ class Node:
         self._clients: list[Client] = []
 
     async def enter(self, ticket: str, room: str = "room", *, dojo: bool = True) -> Client:
+        return await self.enter_with(f"/api/v1/rooms/{room}/sync?token={ticket}", dojo=dojo)
+
+    async def enter_with(self, target: str, *, dojo: bool = True) -> Client:
         client = await Client.connect(self.port)
         self._clients.append(client)
-        await client.upgrade(f"/api/v1/rooms/{room}/sync?token={ticket}", subprotocol="dojo.v1" if dojo else None)
+        await client.upgrade(target, subprotocol="dojo.v1" if dojo else None)
         client.read()
         return client
 

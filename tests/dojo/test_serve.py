@@ -181,5 +181,5 @@ async def test_the_ready_line_is_not_said_before_the_page_answers(tmp_path: Path
     await dojo.start("--port", "0", "--live-port", "0")
     addresses = await asyncio.wait_for(dojo.ready(), READY_SECONDS)
     async with aiohttp.ClientSession() as client, client.get(f"{addresses['http']}/api/v1/config") as answer:
-        assert msgspec.json.decode(await answer.read()) == {"liveUrl": addresses["live"]}
+        assert msgspec.json.decode(await answer.read()) == {"liveUrl": addresses["live"], "guests": True}
     assert await dojo.stop() == 0

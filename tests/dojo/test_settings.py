@@ -11,7 +11,7 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from dojo.settings import DatabaseSettings, IdentitySettings, LiveSettings, RedisSettings, Settings, load
+from dojo.settings import DatabaseSettings, IdentitySettings, LiveSettings, MailSettings, RedisSettings, Settings, load
 from edge.identity.oidc.settings import OidcSettings
 from kernel.settings import SettingsError, from_json, to_json
 
@@ -103,6 +103,7 @@ def test_the_sample_file_shows_every_setting_with_its_default(tmp_path: Path) ->
         "redis": RedisSettings(),
         "identity": IdentitySettings(),
         "oidc": OidcSettings(),
+        "mail": MailSettings(),
     }
     assert msgspec.structs.replace(load(file, {}), **unset) == Settings()
 

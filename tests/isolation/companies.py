@@ -1,0 +1,191 @@
+"""Two companies in one Dojo, each with something in every table, behind the whole API."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
+from redis.asyncio import Redis
+
+from dojo.api import make_app
+from dojo.api_services import ApiServices
+from dojo.settings import Settings
+from kernel.database import create_pool
+from kernel.http.limits import HttpLimits
+from kernel.http.operation import Role
+from kernel.secrets import MasterKeys
+from kernel.tokens import SigningKey
+from kernel.tokens.access import mint_access
+from tests.conftest import Database
+
+UNLIMITED = HttpLimits(
+    network_per_second=1e6,
+    network_burst=1e6,
+    user_per_second=1e6,
+    user_burst=1e6,
+    tenant_per_second=1e6,
+    tenant_burst=1e6,
+)
+
+_NOBODYS_PASSWORD = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(os.urandom(16))
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A tenant with its ids, by the name of the field that asks for one."""
+
+    tenant: UUID
+    users: Mapping[Role, UUID]
+    ids: Mapping[str, UUID]
+    texts: frozenset[str]
+    """What its names, addresses and the like have in common."""
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What nobody else may ever read: texts and ids."""
+        return self.texts | {str(id_) for id_ in (*self.ids.values(), *self.users.values())}
+
+
+class TwoCompanies:
+    """The API, and a superuser's view of the tables behind it."""
+
+    def __init__(self, client: TestClient[Any, Any], services: ApiServices, superuser: Any) -> None:
+        self.client = client
+        self._services = services
+        self._superuser = superuser
+
+    async def found(self, name: str) -> Company:
+        """A company with one user of each role, a session, an invitation, an issuer and an entry in the audit log."""
+        db, tenant = self._superuser, uuid4()
+        await db.execute("INSERT INTO tenants (tenant_id, name) VALUES ($1, $2)", tenant, f"{name} secret company")
+        users = {}
+        for role in Role:
+            identity = uuid4()
+            email = f"{role.value}@{name}.secret.example"
+            await db.execute(
+                "INSERT INTO identities (identity_id, email, password_hash, email_verified_at)"
+                " VALUES ($1, $2, $3, now())",
+                identity,
+                email,
+                _NOBODYS_PASSWORD,
+            )
+            users[role] = await db.fetchval(
+                "INSERT INTO users (tenant_id, identity_id, email, full_name, role) VALUES ($1, $2, $3, $4, $5)"
+                " RETURNING user_id",
+                tenant,
+                identity,
+                email,
+                f"{name} secret person",
+                role.value,
+            )
+        admin = users[Role.ADMIN]
+        session = await db.fetchval(
+            "INSERT INTO sessions (tenant_id, user_id, kind, user_agent, expires_at)"
+            " VALUES ($1, $2, 'NATIVE', $3, now() + interval '1 day') RETURNING session_id",
+            tenant,
+            admin,
+            f"{name} secret agent",
+        )
+        await db.execute(
+            "INSERT INTO refresh_tokens (tenant_id, token_hash, session_id, salt, expires_at)"
+            " VALUES ($1, $2, $3, $4, now() + interval '1 day')",
+            tenant,
+            os.urandom(32),
+            session,
+            os.urandom(16),
+        )
+        invitation = await db.fetchval(
+            "INSERT INTO invitations (tenant_id, email, role, token_hash, invited_by, expires_at)"
+            " VALUES ($1, $2, 'member', $3, $4, now() + interval '1 day') RETURNING invitation_id",
+            tenant,
+            f"invited@{name}.secret.example",
+            os.urandom(32),
+            admin,
+        )
+        issuer = await db.fetchval(
+            "INSERT INTO issuers (tenant_id, issuer, client_id) VALUES ($1, $2, 'app') RETURNING issuer_id",
+            tenant,
+            f"https://{name}.secret.example",
+        )
+        await db.execute(
+            "INSERT INTO external_identities (tenant_id, issuer, subject, user_id) VALUES ($1, $2, 'subject', $3)",
+            tenant,
+            f"https://{name}.secret.example",
+            users[Role.MEMBER],
+        )
+        audit = await db.fetchval(
+            "INSERT INTO audit_log (tenant_id, actor_id, action, target_id) VALUES ($1, $2, $3, $2) RETURNING audit_id",
+            tenant,
+            admin,
+            f"{name}.secret",
+        )
+        ids = {
+            "tenantId": tenant,
+            "userId": users[Role.MEMBER],
+            "actorId": admin,
+            "sessionId": session,
+            "invitationId": invitation,
+            "issuerId": issuer,
+            "auditId": audit,
+        }
+        return Company(tenant, users, ids, frozenset({f"{name} secret", f"{name}.secret"}))
+
+    def token(self, company: Company, role: Role) -> str:
+        """A good access token of a session of its own: what one request ends does not end the next."""
+        return mint_access(
+            self._services.keys.key,
+            tenant=company.tenant,
+            user=company.users[role],
+            session=uuid4(),
+            version=1,
+            role=role.value,
+            name="Somebody",
+            now=time.time(),
+        )
+
+    async def fingerprints(self, company: Company) -> dict[str, str]:
+        """A hash of all rows of a company, by table, and of its people's logins."""
+        tables = await self._superuser.fetch(
+            "SELECT table_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND column_name = 'tenant_id' ORDER BY table_name"
+        )
+        found = {}
+        for row in tables:
+            name = row["table_name"]
+            found[name] = await self._hash(f"SELECT t::text FROM {name} t WHERE tenant_id = $1", company.tenant)
+        found["identities"] = await self._hash(
+            "SELECT i::text FROM identities i JOIN users u USING (identity_id) WHERE u.tenant_id = $1", company.tenant
+        )
+        return found
+
+    async def _hash(self, statement: str, tenant: UUID) -> str:
+        lines = sorted(row[0] for row in await self._superuser.fetch(statement, tenant))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@asynccontextmanager
+async def two_companies(database: Database, redis: Redis) -> AsyncIterator[TwoCompanies]:
+    """The whole API in this process, on a real Postgres and Redis."""
+    settings = Settings(http_limits=UNLIMITED)
+    pool = await create_pool(database.dsn("dojo_service"), name="test", statement_seconds=10.0, max_size=8)
+    superuser = await asyncpg.connect(database.dsn("postgres"))
+    services = ApiServices(
+        settings, pool=pool, redis=redis, master=MasterKeys([os.urandom(32)]), room_key=SigningKey.generate()
+    )
+    try:
+        await services.start()
+        async with TestClient(TestServer(make_app(settings, services))) as client:
+            yield TwoCompanies(client, services, superuser)
+    finally:
+        await services.close()
+        await pool.close()
+        await superuser.close()
