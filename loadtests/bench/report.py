@@ -24,7 +24,8 @@ _TITLES = {
     "p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99", "server_cpu": "CPU", "ceiling": "highest rate",
     "kib_per_connection": "per connection", "open_together_ms": "50 at once, slowest",
     "open_together_median_ms": "50 at once, median", "open_alone_ms": "alone", "saved_p50_ms": "saved p50",
-    "saved_p99_ms": "saved p99",
+    "saved_p99_ms": "saved p99", "login_p50_ms": "login p50", "check_ms": "per check", "check_p99_ms": "per check, p99",
+    "rls_ratio": "with : without", "rls_ms": "with",
 }  # fmt: skip
 
 

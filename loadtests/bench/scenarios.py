@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.bench import ceiling, cursors, fanout, idle, opening
+from loadtests.bench import api, ceiling, cursors, fanout, idle, opening, row_security, token_check
 from loadtests.bench.fanout import Measured, Shape
-from loadtests.bench.servers import Server
+from loadtests.bench.servers import DojoServer, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,23 @@ async def _cursors(server: Server, context: Context) -> Measured:
     return await cursors.measure(server, 500, context.seconds)
 
 
+def _api(name: str, what: str, kind: str, *figures: Figure, with_logins: bool = False) -> Scenario:
+    async def run(server: Server, context: Context) -> Measured:
+        assert isinstance(server, DojoServer)
+        return await api.measure(server, context.seconds, kind, with_logins=with_logins)
+
+    return Scenario(name, what, figures, run, only_dojo=True)
+
+
+async def _token_check(server: Server, context: Context) -> Measured:
+    return token_check.measure()
+
+
+async def _row_security(server: Server, context: Context) -> Measured:
+    assert isinstance(server, DojoServer)
+    return await row_security.measure(server)
+
+
 S2 = Shape(rooms=1, members=50, writers=10, rate=5)
 S3 = Shape(rooms=1, members=200, writers=20, rate=5)
 
@@ -120,5 +137,26 @@ ALL = (
         "saved", "S3's load, from sending to `saved`", S3,
         Figure("saved_p50_ms", "ms"), Figure("saved_p99_ms", "ms", 25.0), Figure("p99_ms", "ms"),
         Figure("server_cpu", "core"), saved=True,
+    ),
+    _api(
+        "A1", "API, 100 reads/s", "reads",
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 15.0), Figure("server_cpu", "core"),
+    ),
+    _api(
+        "A2", "API, 100 writes/s", "writes",
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 15.0), Figure("server_cpu", "core"),
+    ),
+    _api(
+        "A3", "API, 100 reads/s while 5 logins/s run", "reads",
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 20.0), Figure("login_p50_ms", "ms"),
+        Figure("server_cpu", "core"), with_logins=True,
+    ),
+    Scenario(
+        "A4", "access token checked, CPU, 10,000 revocations in memory",
+        (Figure("check_ms", "ms", 0.3), Figure("check_p99_ms", "ms")), _token_check, only_dojo=True,
+    ),
+    Scenario(
+        "A5", "row-level security, worst of three statements, 100,000 users",
+        (Figure("rls_ratio", "times", 1.2), Figure("rls_ms", "ms")), _row_security, only_dojo=True,
     ),
 )  # fmt: skip

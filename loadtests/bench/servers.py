@@ -148,11 +148,12 @@ class DojoServer(Server):
         super().__init__()
         self._extra = dict(environment or {})
         self._live = ""
+        self.http = ""
         self._key: SigningKey | None = None
-        self._data = self._folder / "data"
+        self.data = self._folder / "data"
 
     def _command(self) -> list[str]:
-        return [str(Path(sys.executable).with_name("dojo")), "serve", "--port", "0", "--data-dir", str(self._data)]
+        return [str(Path(sys.executable).with_name("dojo")), "serve", "--port", "0", "--data-dir", str(self.data)]
 
     def _environment(self) -> Mapping[str, str]:
         # Settings of whoever runs the benchmark would make its figures nobody else's.
@@ -160,7 +161,8 @@ class DojoServer(Server):
         return inherited | self._extra
 
     def _take_ready(self, line: str) -> None:
-        self._live = json.loads(line)["live"]
+        ready = json.loads(line)
+        self._live, self.http = ready["live"], ready["http"]
 
     @property
     def live_pid(self) -> int:
@@ -176,7 +178,7 @@ class DojoServer(Server):
     def _token(self, member: int) -> str:
         # Minted here and not by one `dojo token` per member: that is a process start each, for up to 2,000 members.
         if self._key is None:
-            self._key = SigningKey.load_or_create(DataDirectory(self._data).signing_key)
+            self._key = SigningKey.load_or_create(DataDirectory(self.data).signing_key)
         tenant = tenant_id("benchmark")
         return self._key.mint(
             tenant=tenant, user=user_id(tenant, f"member-{member}"), name=f"Member {member}",
@@ -223,10 +225,14 @@ LIMITS_LIFTED = {
 """Settings for finding a server's own ceiling instead of the one set for a member."""
 
 
+BEHIND_A_PROXY = {"DOJO_HTTP__TRUSTED_PROXIES": "1"}
+"""So that each client of a load may say its own address, and the limits stay in force."""
+
+
 def make(name: str, *, lift_limits: bool = False) -> Server:
     """The server called `name`, not started yet. Raises `KeyError`."""
     if name == "dojo":
-        return DojoServer(LIMITS_LIFTED if lift_limits else None)
+        return DojoServer({**BEHIND_A_PROXY, **(LIMITS_LIFTED if lift_limits else {})})
     return {"hocuspocus": HocuspocusServer, "y-websocket": YWebsocketServer}[name]()
 
 
