@@ -19,6 +19,13 @@ class Dialect(Enum):
     """The plain y-websocket protocol: binary frames only."""
     DOJO_V1 = "dojo.v1"
     """The same binary frames, and JSON text frames besides."""
+    JSON = "dojo.json.v1"
+    """JSON text frames only, for clients without a document of their own."""
+
+    @property
+    def has_document(self) -> bool:
+        """Whether Yjs messages flow."""
+        return self is not Dialect.JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,23 @@ def schedule(window: FlushWindow, callback: Callable[[], None]) -> asyncio.Handl
 class Broadcast:
     """The fan-out of one room."""
 
-    def __init__(self, log: RoomLog, view: View, presence: Presence, *, tuning: Tuning, metrics: EngineMetrics) -> None:
+    def __init__(
+        self,
+        log: RoomLog,
+        view: View,
+        presence: Presence,
+        *,
+        tuning: Tuning,
+        metrics: EngineMetrics,
+        flushed: Callable[[], None],
+    ) -> None:
+        """`flushed` is called after each window of edits was sent."""
         self._log = log
         self._view = view
         self._presence = presence
         self._tuning = tuning
         self._metrics = metrics
+        self._flushed = flushed
         self._live: dict[int, Callable[[bytes], None]] = {}
         """How to write to each member that gets every flush: synced, and its socket takes what it is given."""
         self._authors: set[int] = set()
@@ -104,6 +115,7 @@ class Broadcast:
         author = next(iter(self._authors)) if len(self._authors) == 1 else 0
         self._authors.clear()
         self._fan_out(messages.update_frame(piece), author)
+        self._flushed()
         self._metrics.flushes += 1
         if self._log.pieces > self._tuning.fold_pieces or self._log.tail_bytes > self._tuning.fold_bytes:
             self._log.fold(self._view.folded())

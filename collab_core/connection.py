@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from collab_core.admission import Refused
+from collab_core.admission import Dialect, Refused
 from collab_core.closes import CloseCode
 from collab_core.handshake import BadHandshake, PlainRequest, Upgrade, http_response, read_request
 from collab_core.member import Member
@@ -66,6 +66,7 @@ class LiveConnection(asyncio.BufferedProtocol):
     """A member's socket. Implements `collab_core.member.Connection`."""
 
     __slots__ = (
+        "_dialect",
         "_early",
         "_fd",
         "_member",
@@ -85,6 +86,7 @@ class LiveConnection(asyncio.BufferedProtocol):
     def __init__(self, server: LiveServer) -> None:
         self._server = server
         self._state = _State.HANDSHAKE
+        self._dialect = Dialect.YJS
         self._early = b""  # of the handshake, or frames that came before the admission was decided
         self._fd = -1
         self._paused = False
@@ -162,6 +164,7 @@ class LiveConnection(asyncio.BufferedProtocol):
             return
         self._transport.write(asked.response)
         self._early = asked.rest
+        self._dialect = asked.dialect
         self._reader = FrameReader(self._server.limits.message_bytes)
         self._state = _State.ADMITTING
         self._transport.pause_reading()
@@ -252,7 +255,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         room, member = self._room, self._member
         if room is None or member is None:
             return
-        if frame.opcode == frames.BINARY:
+        if frame.opcode == frames.BINARY and member.dialect.has_document:
             room.receive(member, frame.payload)
         elif frame.opcode == frames.CLOSE:
             self._state = _State.CLOSED
@@ -261,7 +264,9 @@ class LiveConnection(asyncio.BufferedProtocol):
         elif not member.bucket.take(time.monotonic()):
             self._expel(CloseCode.FLOOD, "")
         elif frame.opcode == frames.TEXT:
-            self._text(member, frame.payload)
+            self._text(room, member, frame.payload)
+        elif frame.opcode == frames.BINARY:
+            self._expel(CloseCode.MALFORMED, "binary frames are not for the subprotocol dojo.json.v1")
         else:
             member.heard = time.monotonic()
             if frame.opcode == frames.PING:
@@ -274,7 +279,7 @@ class LiveConnection(asyncio.BufferedProtocol):
             payload, self._ping = self._ping, None
             self.write(frames.encode(frames.PONG, payload))
 
-    def _text(self, member: Member, payload: bytes) -> None:
+    def _text(self, room: Room, member: Member, payload: bytes) -> None:
         if not member.speaks_json:
             self._expel(CloseCode.MALFORMED, "text frames need the subprotocol dojo.v1")
             return
@@ -282,12 +287,12 @@ class LiveConnection(asyncio.BufferedProtocol):
         try:
             command = msgspec.json.decode(payload, type=_Command)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            member.tell({"type": "error", "code": "malformed_json", "message": "not a JSON object with a type"})
+            member.say({"type": "error", "code": "malformed_json", "message": "not a JSON object with a type"})
             return
         if command.type != "auth":
-            member.tell({"type": "error", "code": "unknown_type", "message": "the only command is auth"})
+            room.application.told(member, payload)
         elif self._renewal is not None:
-            member.tell({"type": "error", "code": "busy", "message": "a renewal is under way"})
+            member.say({"type": "error", "code": "busy", "message": "a renewal is under way"})
         else:
             self._renewal = self._server.own(self._renew(member, command.token), name="renew")
 
@@ -295,7 +300,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         try:
             member.admission = await self._server.authoriser.renew(token, member.admission)
             admission = member.admission
-            member.tell(
+            member.say(
                 {
                     "type": "renewed",
                     "expiresAt": int(admission.expires_at * 1000),
@@ -303,7 +308,7 @@ class LiveConnection(asyncio.BufferedProtocol):
                 }
             )
         except Refused as refused:
-            member.tell({"type": "error", "code": "token_refused", "message": refused.reason})
+            member.say({"type": "error", "code": "token_refused", "message": refused.reason})
         finally:
             self._renewal = None
 
@@ -339,7 +344,8 @@ class LiveConnection(asyncio.BufferedProtocol):
         """Send a close frame, then wait for the peer's, but not for long."""
         if self._state is not _State.OPEN or self._transport.is_closing():
             return
-        self._transport.write(frames.encode_close(code, reason[:120]))
+        wire_code = code if self._dialect.has_document else code.in_json
+        self._transport.write(frames.encode_close(wire_code, reason[:120]))
         self._state = _State.CLOSING
         self._after(CLOSE_SECONDS, self._transport.abort)
         self._transport.resume_reading()

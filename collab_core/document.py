@@ -7,10 +7,13 @@ pycrdt objects belong to one thread, and so does this.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pycrdt import Doc, Text
 from pycrdt import get_update as diff_update
 
 from collab_core.engine import panics_as_refusals, refuse
+from collab_core.splice import Splice, check
 from collab_core.wire.id_ranges import DeleteSet, IdRanges
 from collab_core.wire.messages import EMPTY_UPDATE, decode_state_vector
 from collab_core.wire.update import walk
@@ -50,6 +53,30 @@ class Document:
         """What a peer at `state_vector` lacks, and the whole delete set."""
         with panics_as_refusals():
             return self._doc.get_update(state_vector)
+
+    def compose(self, name: str, splices: Sequence[Splice]) -> bytes:
+        """Change a root text as this document's own author; the update that does the same elsewhere. Raises
+        `EngineRefused`, and `ValueError` (nothing is changed) for splices that do not fit."""
+        with panics_as_refusals():
+            text = self._doc.get(name, type=Text)
+            before = str(text)
+        check(splices, len(before))
+        made: list[bytes] = []
+        with panics_as_refusals():
+            subscription = self._doc.observe(lambda event: made.append(event.update))
+            try:
+                with self._doc.transaction():
+                    # From the end: what stands before keeps its place. pycrdt counts bytes of UTF-8.
+                    for splice in reversed(splices):
+                        start = len(before[: splice.start].encode())
+                        end = start + len(before[splice.start : splice.end].encode())
+                        if end > start:
+                            del text[start:end]
+                        if splice.insert:
+                            text.insert(start, splice.insert)
+            finally:
+                self._doc.unobserve(subscription)
+        return made[0] if made else EMPTY_UPDATE
 
     def text(self, name: str) -> str:
         """The text of a root type; `""` if there is none of that name."""

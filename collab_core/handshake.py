@@ -7,6 +7,7 @@ RFC 6455 section 4 is `websockets`' part; ours is to bound it, to choose the dia
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -78,13 +79,20 @@ def read_request(data: bytes) -> Upgrade | PlainRequest | None:
     if response.status_code != 101:
         raise BadHandshake(answer)
     offered = tuple(name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip())
-    dialect = Dialect.DOJO_V1 if Dialect.DOJO_V1.value in offered else Dialect.YJS
+    dialect = _dialect(offered)
     return Upgrade(UpgradeRequest(target.path, query, headers, offered), dialect, answer, data[end + len(_END) :])
+
+
+def _dialect(offered: Sequence[str]) -> Dialect:
+    """The first of ours that the client offers, in its order; without one plain Yjs."""
+    ours = [dialect for name in offered for dialect in (Dialect.DOJO_V1, Dialect.JSON) if name == dialect.value]
+    return ours[0] if ours else Dialect.YJS
 
 
 def _choose(_protocol: ServerProtocol, offered: object) -> Subprotocol | None:
     assert isinstance(offered, list | tuple)
-    return Subprotocol(Dialect.DOJO_V1.value) if Dialect.DOJO_V1.value in offered else None
+    dialect = _dialect(offered)
+    return None if dialect is Dialect.YJS else Subprotocol(dialect.value)
 
 
 def _headers(headers: Headers) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from uuid import UUID
 
 from collab_core.admission import Admission, Dialect, Refused
+from collab_core.application import Applications, NoApplication
 from collab_core.closes import CloseCode
 from collab_core.identity import RoomKey
 from collab_core.journal.port import Journal, JournalUnavailable
@@ -35,7 +36,14 @@ class Hub:
     """Opens rooms, single flight: everyone who asks for a room while it loads waits for the same load."""
 
     def __init__(
-        self, journal: Journal, writer: JournalWriter, *, limits: Limits, tuning: Tuning, metrics: EngineMetrics
+        self,
+        journal: Journal,
+        writer: JournalWriter,
+        *,
+        limits: Limits,
+        tuning: Tuning,
+        metrics: EngineMetrics,
+        applications: Applications = NoApplication,
     ) -> None:
         self.rooms: dict[RoomKey, Room] = {}
         self.metrics = metrics
@@ -44,6 +52,7 @@ class Hub:
         self._writer = writer
         self._limits = limits
         self._tuning = tuning
+        self._applications = applications
         self._opening: dict[RoomKey, asyncio.Task[Room]] = {}
         self._tenant_rooms: Counter[UUID] = Counter()
         self._tenant_members: Counter[UUID] = Counter()
@@ -169,6 +178,7 @@ class Hub:
             tuning=self._tuning,
             metrics=self.metrics,
             on_empty=self._emptied,
+            applications=self._applications,
         )
         self.rooms[key] = room
         self.metrics.rooms = len(self.rooms)

@@ -85,9 +85,14 @@ class Member:
         self._drain_unsent = 0
 
     @property
+    def speaks_dojo(self) -> bool:
+        """Whether it is told what the engine has to say in JSON: `joined`, `saved`, `reset`."""
+        return self.dialect is Dialect.DOJO_V1
+
+    @property
     def speaks_json(self) -> bool:
         """Whether JSON text frames may be sent to it."""
-        return self.dialect is Dialect.DOJO_V1
+        return self.dialect is not Dialect.YJS
 
     def write(self, frame: bytes) -> None:
         """Send a ready-made frame. A paused member gets none: what it missed it gets as one piece when it drains."""
@@ -101,9 +106,14 @@ class Member:
         return self._connection.write
 
     def tell(self, message: dict[str, object]) -> None:
-        """Send a JSON message, to a member that reads them."""
-        if self.speaks_json and not self.paused:
-            self._connection.write(frames.encode(frames.TEXT, msgspec.json.encode(message)))
+        """Send a message of the engine's own, to a member that knows them."""
+        if self.speaks_dojo:
+            self.say(message)
+
+    def say(self, message: object) -> None:
+        """Send a JSON message, to a member that reads any."""
+        if self.speaks_json:
+            self.write(json_frame(message))
 
     def end(self, code: CloseCode, reason: str) -> None:
         """Close the connection. The shell then tells the room that it left."""
@@ -127,3 +137,8 @@ class Member:
         self.drain_since = now
         self._drain_unsent = unsent
         return False
+
+
+def json_frame(message: object) -> bytes:
+    """A ready-made text frame, to be written to any number of members."""
+    return frames.encode(frames.TEXT, msgspec.json.encode(message))

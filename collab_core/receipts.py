@@ -19,7 +19,7 @@ class Receipts:
 
     def place(self, member: Member, number: int) -> None:
         """Update `number` is in the feed as far as it is filled, with all it depends on."""
-        if not member.speaks_json:
+        if not member.speaks_dojo:
             return
         member.saved.place(number, self._feed.appended)
         self._owed[member.number] = member
@@ -28,18 +28,18 @@ class Receipts:
 
     def wait(self, member: Member, number: int) -> None:
         """Update `number` is not taken yet."""
-        if member.speaks_json:
+        if member.speaks_dojo:
             member.saved.wait(number)
             self._owed[member.number] = member
 
     def settle(self, member: Member, number: int) -> None:
         """An update that waited was taken after all."""
-        if member.speaks_json:
+        if member.speaks_dojo:
             member.saved.settle(number, self._feed.appended)
 
     def settle_all(self, member: Member) -> None:
         """The member's SyncStep2 was taken whole: it holds everything sent before it."""
-        if member.speaks_json:
+        if member.speaks_dojo:
             member.saved.settle_all(self._feed.appended)
             self.tell(member)
 
@@ -59,7 +59,7 @@ class Receipts:
 
     def tell(self, member: Member, *, again: bool = False) -> None:
         """Say what is saved if that is news, or in any case (`again`). A full socket is told as it drains."""
-        if member.paused or member.ended or not member.speaks_json:
+        if member.paused or member.ended or not member.speaks_dojo:
             return
         if member.saved.committed(self._feed.committed) is not None or again:
             member.tell({"type": "saved", "upTo": member.saved.up_to})

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from uuid import UUID
 
+from collab_core.application import Applications, NoApplication
 from collab_core.broadcast import Broadcast
 from collab_core.closes import CloseCode
 from collab_core.engine import EngineRefused
 from collab_core.faults import Faults
 from collab_core.gaps import Held, Step
 from collab_core.identity import RoomKey
+from collab_core.intake import Intake
 from collab_core.journal.feed import Feed
-from collab_core.journal.port import Entry
 from collab_core.journal.writer import Health, JournalWriter
 from collab_core.limits import KIB, Limits
 from collab_core.log import RoomLog, Screened, SplitCharacter
@@ -26,6 +28,7 @@ from collab_core.member import Member
 from collab_core.metrics import EngineMetrics
 from collab_core.presence import Presence
 from collab_core.receipts import Receipts
+from collab_core.splice import Splice
 from collab_core.tuning import Tuning
 from collab_core.view import View
 from collab_core.waiting import Waiting
@@ -42,6 +45,11 @@ BYTES_PER_MESSAGE = 16 * KIB
 PARTS_PER_MESSAGE = 50
 """A longer message, or one of more structs and deletions, counts as several: its work is in these. A first sync of
 16 MiB is half of a burst, one of 100,000 parts all of it."""
+
+
+class NotTaken(Exception):
+    """An edit made on somebody's behalf was not taken; nothing was changed. The text says why."""
+
 
 PING = frames.encode(frames.PING, b"")
 UNSAVED: dict[str, object] = {"type": "unsaved", "reason": "journal_unavailable"}
@@ -61,6 +69,7 @@ class Room:
         tuning: Tuning,
         metrics: EngineMetrics,
         on_empty: Callable[[Room], None],
+        applications: Applications = NoApplication,
     ) -> None:
         self.key = key
         self.log = log
@@ -76,9 +85,11 @@ class Room:
         self._metrics = metrics
         self._on_empty = on_empty
         self._now = time.monotonic  # the event loop's own clock counts milliseconds
-        self._broadcast = Broadcast(log, view, self.presence, tuning=tuning, metrics=metrics)
+        self._broadcast = Broadcast(log, view, self.presence, tuning=tuning, metrics=metrics, flushed=self._flushed)
         self._receipts = Receipts(self.feed)
         self._waiting = Waiting(log, self._receipts, self, held_seconds=limits.held_seconds)
+        self._intake = Intake(log, view, self._broadcast, self.feed, metrics=metrics, taken=self._taken)
+        self.application = applications(self)
 
     # Coming and going
 
@@ -99,10 +110,12 @@ class Room:
             member.tell(self._writable_message())
         if not self._journal_reachable():
             member.tell(UNSAVED)
-        self._ask(member)
-        everyone = self.presence.everyone()
-        if everyone != awareness.EMPTY:
-            self._broadcast.send(member, messages.awareness_frame(everyone))
+        if member.dialect.has_document:
+            self._ask(member)
+            everyone = self.presence.everyone()
+            if everyone != awareness.EMPTY:
+                self._broadcast.send(member, messages.awareness_frame(everyone))
+        self.application.joined(member)
 
     def leave(self, member: Member) -> None:
         """The connection is gone."""
@@ -115,6 +128,7 @@ class Room:
         self._waiting.forget(member)
         self.presence.leave(member.number, self._now())
         self._broadcast.presence_changed()
+        self.application.left(member)
         if not self.members:
             self._on_empty(self)
 
@@ -128,6 +142,7 @@ class Room:
 
     def close(self) -> None:
         """The room leaves this node: no more timers, no more calls from the journal."""
+        self.application.close()
         self._broadcast.close()
         self._waiting.close()
         self.feed.close()
@@ -197,7 +212,7 @@ class Room:
         if screened.accepted == EMPTY_UPDATE and screened.waiting == EMPTY_UPDATE:
             self._metrics.updates_known += 1
             self._receipts.place(member, number)
-        elif not member.admission.can_write:
+        elif not self.application.may_write(member):
             self._refuse(member, CloseCode.FORBIDDEN)
         elif not self.writable:
             self._receipts.wait(member, number)
@@ -213,17 +228,33 @@ class Room:
     def take(self, member: Member, screened: Screened, walked: Walk) -> bool:
         """Document first, then log and journal. False if the engine refused, and then the sender is gone."""
         try:
-            self.view.take(screened.accepted)
+            self._intake.take(member.admission.user, member.number, screened, walked)
         except EngineRefused as error:
             self._fault(member, error)
             return False
-        self.log.accept(screened, walked)
-        self._metrics.updates += 1
-        # Scheduled before the journal wakes: the others see the edit first, then it is made durable.
-        self._broadcast.edited(member.number)
-        self.feed.append(Entry(member.admission.user, int(time.time() * 1000), screened.accepted))
-        self._waiting.joined()
         return True
+
+    def compose(self, author: UUID, name: str, splices: Sequence[Splice]) -> int:
+        """Edit the root text `name` on behalf of `author`; everyone gets it, and the journal. Returns the position that
+        `Application.committed` is told once it is durable. Raises `NotTaken`, and `ValueError` for splices that do not
+        fit; then nothing was changed."""
+        if not self.writable:
+            raise NotTaken("edits are not taken at the moment")
+        if self.log.size + sum(len(splice.insert) for splice in splices) > self._limits.document_bytes:
+            raise NotTaken("the document is full")
+        try:
+            return self._intake.compose(author, name, splices)
+        except EngineRefused as error:
+            logger.warning("the engine refused what was composed in room %s: %s", self.key, error)
+            self._review_writable()
+            raise NotTaken("the document could not take it") from error
+
+    def _flushed(self) -> None:
+        self.application.flushed()
+
+    def _taken(self) -> None:
+        self._waiting.joined()
+        self.application.taken()
 
     def split_character(self, member: Member) -> None:
         """The member's edit cuts a character in two."""
@@ -232,7 +263,7 @@ class Room:
     def _refuse(self, member: Member, code: CloseCode) -> None:
         """An edit that may not be: its author's document has diverged for good."""
         self._metrics.updates_refused += 1
-        if not member.speaks_json:
+        if not member.speaks_dojo:
             self.expel(member, code)
             return
         member.reset = "read_only" if code is CloseCode.FORBIDDEN else code.label
@@ -294,17 +325,20 @@ class Room:
         member.tell(self._writable_message())
         if not self._journal_reachable():
             member.tell(UNSAVED)
-        if member.asked:
-            self._ask(member)
-        self._broadcast.send(member, messages.awareness_frame(self.presence.catch_up()))
+        if member.dialect.has_document:
+            if member.asked:
+                self._ask(member)
+            self._broadcast.send(member, messages.awareness_frame(self.presence.catch_up()))
         self._receipts.tell(member)
         if member.synced and not member.paused:
             self._broadcast.include(member)
+        self.application.drained(member)
 
     # The room's state, told
 
-    def _committed(self, _position: int) -> None:
+    def _committed(self, position: int) -> None:
         self._receipts.committed()
+        self.application.committed(position)
 
     def tell_journal(self, *, reachable: bool) -> None:
         """The journal went away or came back: what members see is what is true."""

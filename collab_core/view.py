@@ -6,10 +6,13 @@ version and shared: fifty newcomers cost one encoding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from collab_core.document import Document, difference
 from collab_core.engine import EngineRefused
 from collab_core.log import RoomLog
 from collab_core.metrics import EngineMetrics
+from collab_core.splice import Splice
 from collab_core.wire import frames
 from collab_core.wire.messages import encode_state_vector, sync_step1, sync_step2
 
@@ -43,6 +46,17 @@ class View:
             raise EngineRefused("no document agrees with the room's bytes")
         try:
             self._document.apply(update)
+        except EngineRefused:
+            self._rebuild()
+            raise
+
+    def compose(self, name: str, splices: Sequence[Splice]) -> bytes:
+        """Change a root text on behalf of somebody without a document; the update that did it, which the log does not
+        hold yet. Raises `EngineRefused` as `take` does, and `ValueError` for splices that do not fit."""
+        if self._document is None:
+            raise EngineRefused("no document agrees with the room's bytes")
+        try:
+            return self._document.compose(name, splices)
         except EngineRefused:
             self._rebuild()
             raise

@@ -52,11 +52,22 @@ class Case:
         self.log = RoomLog(EMPTY_UPDATE, {}, {}, {})
         self.view = View(self.log, Document(), self.metrics)
         self.presence = Presence(state_bytes=100, ids_per_member=2)
-        self.broadcast = Broadcast(self.log, self.view, self.presence, tuning=tuning or Tuning(), metrics=self.metrics)
+        self.flushes = 0
+        self.broadcast = Broadcast(
+            self.log,
+            self.view,
+            self.presence,
+            tuning=tuning or Tuning(),
+            metrics=self.metrics,
+            flushed=self._flushed,
+        )
         self.sockets = {1: Socket(), 2: Socket()}
         self.members = {number: self._member(number) for number in self.sockets}
         for member in self.members.values():
             self.broadcast.include(member)
+
+    def _flushed(self) -> None:
+        self.flushes += 1
 
     def _member(self, number: int) -> Member:
         admission = Admission(ROOM, UUID(int=number), "Ann", can_write=True, expires_at=time.time() + 60)
