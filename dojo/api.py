@@ -65,6 +65,7 @@ def make_app(settings: Settings, services: ApiServices, dist: Path = DIST) -> we
 
     def samples() -> Iterator[Sample | Distribution]:
         yield from measured.samples()
+        yield from services.authority.samples()
         yield Sample("dojo_http_start_time_seconds", "Unix time at which this process started", started)
 
     async def metrics(_request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -75,7 +76,7 @@ async def run(start: ChildStart) -> None:
         settings.origins,
         time.time,
     )
-    server = LiveServer(hub, gate, settings.limits, _plain(hub, writer))
+    server = LiveServer(hub, gate, settings.limits, _plain(hub, writer, authority))
     authority.on_revoked(server.review)
     try:
         await authority.start()
@@ -103,14 +104,14 @@ async def _close(pool: Any) -> None:
         pool.terminate()
 
 
-def _plain(hub: Hub, writer: JournalWriter) -> Callable[[str], PlainAnswer]:
-    readings = Readings(lambda: live_samples(hub, writer))
+def _plain(hub: Hub, writer: JournalWriter, authority: Authority) -> Callable[[str], PlainAnswer]:
+    readings = Readings(lambda: chain(live_samples(hub, writer), authority.samples()))
 
     def answer(path: str) -> PlainAnswer:
         if path == "/health/live":
             return 200, "application/json", b'{"status":"ok"}'
         if path == "/health/ready":
-            ready = not hub.draining
+            ready = authority.fresh and not hub.draining
             return (200, "application/json", b'{"status":"ok"}') if ready else (503, "application/json", b"{}")
         if path == "/metrics":
             return 200, METRICS_CONTENT_TYPE, exposition(readings)

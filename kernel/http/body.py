@@ -70,8 +70,10 @@ def decode(body: bytes, type_: type[T]) -> T:
     try:
         # JSON knows no integers: 21.0 is the number 21 (RFC 8259, 6), and some encoders write it so.
         return msgspec.convert(_whole(msgspec.json.decode(body)), type=type_)
-    except (msgspec.ValidationError, RecursionError):
+    except msgspec.ValidationError:
         raise Problem(400, "invalid_body", failure) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # wrong in its type first, and no JSON after that
+        raise Problem(400, "invalid_body", "the body is not valid JSON") from None
 
 
 async def read_json(request: web.Request, type_: type[T]) -> T:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -21,6 +21,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from kernel.redis import RedisAway, or_away
+from kernel.telemetry import Sample
 from kernel.tokens import keyring
 from kernel.tokens.access import ACCESS_SECONDS, AccessClaims, verify_access
 from kernel.tokens.jws import LEEWAY_SECONDS, KeyFileError, PublicKeys, TokenRefused
@@ -134,6 +135,11 @@ class Authority:
     def hears(self) -> bool:
         """Whether the bell would be heard: Redis is there."""
         return self._hears
+
+    def samples(self) -> Iterator[Sample]:
+        """Whether this process can tell what was revoked, as metrics."""
+        yield Sample("dojo_tokens_fresh", "1 while revocations and keys are known", float(self.fresh))
+        yield Sample("dojo_tokens_bell", "1 while revocations are heard of at once, over Redis", float(self._hears))
 
     def jwks(self) -> dict[str, Any]:
         """The published keys as a JWK Set."""

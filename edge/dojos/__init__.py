@@ -1,0 +1,1 @@
+"""Dojos: hosted sessions with rooms, roles, turns and chat, and what is left of them to look back on."""
