@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import asyncpg
-
 import collab_core.journal
+import edge.dojos
 import edge.identity
 import kernel
 from dojo.data_directory import DataDirectory
 from dojo.embedded.postgres import OWNER, EmbeddedPostgres
 from dojo.settings import Settings
 from kernel import migrations
+from kernel.database import FAILURES
 
 FOLDERS = (
     Path(collab_core.journal.__file__).parent / "migrations",
     Path(kernel.__file__).parent / "schema",
     Path(edge.identity.__file__).parent / "migrations",
+    Path(edge.dojos.__file__).parent / "migrations",
 )
 """In the order in which they need each other."""
 
@@ -27,7 +28,7 @@ async def migrate(owner_dsn: str) -> list[str]:
     also when the database cannot be reached."""
     try:
         return await migrations.migrate(owner_dsn, FOLDERS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except FAILURES as error:
         raise migrations.MigrationError(f"cannot migrate the database: {error}") from error
 
 

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import asyncpg
 import uvloop
 
 from dojo.child import ChildStart
@@ -21,7 +20,7 @@ from dojo.mailing import mailer_of
 from dojo.master_keys import master_keys
 from edge.identity.delivery import AT_ONCE, BATCH, Delivery
 from edge.identity.retention import erase_tenants, prune
-from kernel.database import connect, create_pool
+from kernel.database import FAILURES, connect, create_pool
 from kernel.secrets import MasterKeyError
 from kernel.settings import SettingsError
 from kernel.telemetry import log_to
@@ -146,7 +145,7 @@ def main() -> int:
     except (SettingsError, MasterKeyError, OSError) as error:
         log.error("%s", error)
         return 1
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except FAILURES as error:
         log.error("the database does not let the worker in: %s", type(error).__name__)
         return 1
     return 0

@@ -15,6 +15,9 @@ from uuid import UUID
 
 import asyncpg
 
+FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises when a statement was not carried out, or when nobody knows (`TimeoutError` is an `OSError`). A
+connection that is cut at the wrong moment even breaks asyncpg's own state: that is its `InternalClientError`."""
 CONNECT_SECONDS: Final = 5.0
 POOL_IDLE_SECONDS: Final = 300.0
 """A pooled connection unused for this long is given back to the server."""

@@ -21,7 +21,7 @@ import asyncpg
 from collab_core.identity import RoomKey
 from collab_core.journal import envelope
 from collab_core.journal.port import Entry, Fold, JournalUnavailable, Loaded, Row
-from kernel.database import NotDurable, check_durability, connect, create_pool, tenant_scope
+from kernel.database import FAILURES, NotDurable, check_durability, connect, create_pool, tenant_scope
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -252,7 +252,7 @@ def _unavailable(what: str) -> Iterator[None]:
         yield
     except _BAD_ROWS:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, NotDurable) as error:
+    except (*FAILURES, NotDurable) as error:
         if what == "open" and isinstance(error, NotDurable):
             raise
         raise JournalUnavailable(f"{what}: {type(error).__name__}: {error}") from error
@@ -261,7 +261,7 @@ def _unavailable(what: str) -> Iterator[None]:
 async def _close(politely: Callable[[], Awaitable[None]], at_once: Callable[[], None]) -> None:
     try:
         await asyncio.wait_for(politely(), CLOSE_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except FAILURES:
         at_once()
     except BaseException:
         at_once()

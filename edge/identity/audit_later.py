@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import asyncpg
+from kernel.database import FAILURES
 
 WAITING: Final = 1_000
 """Entries not written yet; past it they are dropped, and counted in the log."""
@@ -61,7 +61,7 @@ class AuditLater:
             action, write = await self._waiting.get()
             try:
                 await write()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 log.warning("an entry is not in the audit log: %s (%s)", action, type(error).__name__)
             except Exception:  # one entry's fault is not the next one's
                 log.exception("an entry is not in the audit log: %s", action)

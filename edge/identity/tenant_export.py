@@ -20,12 +20,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from aiohttp import web
 
 from kernel import audit
-from kernel.database import tenant_scope
+from kernel.database import FAILURES, tenant_scope
 from kernel.http.operation import ADMINS, Call, Operation
 from kernel.http.problem import busy
 
@@ -160,7 +159,7 @@ class Streamed(web.StreamResponse):
             async with asyncio.timeout(self._seconds), aclosing(self._pieces) as pieces:
                 async for piece in pieces:
                     await self.write(piece)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             log.error("an export was cut off: %s", type(error).__name__)
             raise ConnectionAbortedError from None
         await super().write_eof(data)

@@ -16,14 +16,15 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from redis.asyncio import Redis
 
+from kernel.database import FAILURES
 from kernel.redis import RedisAway, or_away
 from kernel.telemetry import Sample
 from kernel.tokens import keyring
 from kernel.tokens.access import ACCESS_SECONDS, AccessClaims, verify_access
+from kernel.tokens.guest import GuestClaims, verify_guest
 from kernel.tokens.jws import LEEWAY_SECONDS, KeyFileError, PublicKeys, TokenRefused
 from kernel.tokens.keyring import KeyRow
 from kernel.tokens.revocations import Bearer, Revocation, Revocations
@@ -62,7 +63,7 @@ _REVOCATIONS: Final = (
 )
 _KEYS: Final = "SELECT kid, public_jwk, active_from, published_until FROM signing_keys"
 
-Claims = TypeVar("Claims", AccessClaims, TicketClaims)
+Claims = TypeVar("Claims", AccessClaims, TicketClaims, GuestClaims)
 Listener = Callable[[frozenset[UUID]], None]
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,12 @@ class Authority:
     async def ticket(self, token: str) -> TicketClaims:
         """Whose socket ticket this is. Raises `TokenRefused`. Whether it was used before is for `OneUse` to say."""
         claims = await self._genuine(token, verify_socket_ticket)
+        self.check(claims.bearer)
+        return claims
+
+    async def guest(self, token: str) -> GuestClaims:
+        """Whose guest token this is. Raises `TokenRefused`. Whether the dojo still lets them in is for the dojo."""
+        claims = await self._genuine(token, verify_guest)
         self.check(claims.bearer)
         return claims
 
@@ -210,7 +217,7 @@ class Authority:
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
                     revoked, keys = await self._read(min(away, REMEMBERED_SECONDS))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 raise AuthorityAway(f"cannot read revocations and keys: {type(error).__name__}") from error
             self._take_keys(keys)
             changed = self._revocations.add(_revocation(record) for record in revoked)

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 
+from kernel.database import FAILURES
 from kernel.secrets import MasterKeys, SecretUnreadable
 from kernel.tokens.access import ACCESS_SECONDS
 from kernel.tokens.jws import ALGORITHM, LEEWAY_SECONDS, KeyFileError
@@ -214,7 +214,7 @@ class KeyRing:
             try:
                 async with pool.acquire(timeout=TEND_SECONDS) as connection:
                     await self.ensure(connection)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 log.warning("the signing keys could not be read, those known go on: %s", type(error).__name__)
             except (NoSigningKey, msgspec.DecodeError) as error:
                 log.error("%s", error)
