@@ -81,7 +81,7 @@ class Services:
         worker = [Service(programs.worker.name, self._start_worker)] if has_worker else []
         # The live node ends first, while the journal can still be written.
         self._supervisor = Supervisor(
-            [*database, *redis, live, api, *worker], stop_order=[live, api, *worker, *database, *redis]
+            [[*database, *redis], [live], [api, *worker]], stop_order=[live, api, *worker, *database, *redis]
         )
 
     @property

@@ -114,22 +114,36 @@ class Service:
 
 
 class Supervisor:
-    """Services started one after the other, each needing those before it."""
+    """Services started in stages, each stage needing those before it; those of one stage start together."""
 
-    def __init__(self, services: Sequence[Service], stop_order: Sequence[Service] | None = None) -> None:
+    def __init__(self, stages: Sequence[Sequence[Service]], stop_order: Sequence[Service] | None = None) -> None:
         """`stop_order` names all services; default: the reverse of the start."""
-        self._services = services
+        self._stages = stages
+        services = [service for stage in stages for service in stage]
         self._stop_order = stop_order if stop_order is not None else tuple(reversed(services))
 
     async def start(self) -> None:
         """Start all. If one fails, those already started are stopped, and the failure is raised."""
         try:
-            for service in self._services:
-                await service.start()
-                log.info("%s runs as process %s", service.name, service.pid)
+            for stage in self._stages:
+                await self._start(stage)
         except BaseException:
             await self.stop()
             raise
+
+    @staticmethod
+    async def _start(stage: Sequence[Service]) -> None:
+        starts = [asyncio.create_task(service.start(), name=f"start {service.name}") for service in stage]
+        try:
+            # The first failure is the one to tell; the others are waited for, so that nothing is left half started.
+            await asyncio.gather(*starts)
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+            raise
+        for service in stage:
+            log.info("%s runs as process %s", service.name, service.pid)
 
     async def stop(self) -> None:
         """Stop all in order; one that fails to stop does not keep the others from it."""

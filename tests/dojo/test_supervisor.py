@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ class Noted(Child):
 async def test_services_start_and_stop_in_order() -> None:
     log: list[str] = []
     a, b, c = (Service(name, Starts(name, log)) for name in "abc")
-    supervisor = Supervisor([a, b, c], stop_order=[b, c, a])
+    supervisor = Supervisor([[a], [b], [c]], stop_order=[b, c, a])
     await supervisor.start()
     pids = [service.pid for service in (a, b, c)]
     await supervisor.stop()
@@ -64,10 +65,57 @@ async def test_when_one_does_not_start_those_before_it_are_stopped() -> None:
     log: list[str] = []
     broken = Starts("b", log)
     broken.failures = 1
-    supervisor = Supervisor([Service("a", Starts("a", log)), Service("b", broken), Service("c", Starts("c", log))])
+    supervisor = Supervisor(
+        [[Service("a", Starts("a", log))], [Service("b", broken)], [Service("c", Starts("c", log))]]
+    )
     with pytest.raises(ChildFailed):
         await supervisor.start()
     assert log == ["+a", "-a"]
+
+
+async def test_services_of_one_stage_start_together() -> None:
+    both = asyncio.Barrier(2)
+
+    def meeting(starts: Starts) -> Callable[[], Awaitable[Running]]:
+        async def start() -> Running:
+            await both.wait()  # passed only while the other one starts too
+            return await starts()
+
+        return start
+
+    a, b = Starts("a"), Starts("b")
+    supervisor = Supervisor([[Service("a", meeting(a)), Service("b", meeting(b))]])
+    await asyncio.wait_for(supervisor.start(), 10)
+    await supervisor.stop()
+    assert gone(a.pids[0])
+    assert gone(b.pids[0])
+
+
+async def test_when_one_of_a_stage_does_not_start_nothing_of_it_is_left() -> None:
+    started = asyncio.Event()
+    a, slow = Starts("a"), asyncio.Event()
+
+    async def start_a() -> Running:
+        child = await a()
+        started.set()
+        return child
+
+    async def break_after_a() -> Running:
+        await started.wait()
+        raise ChildFailed("not now")
+
+    async def never() -> Running:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            slow.set()
+        raise AssertionError("nobody sets that event")
+
+    supervisor = Supervisor([[Service("a", start_a), Service("b", break_after_a), Service("c", never)]])
+    with pytest.raises(ChildFailed):
+        await supervisor.start()
+    assert slow.is_set()
+    await until(lambda: gone(a.pids[0]))
 
 
 async def test_a_service_that_dies_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -109,7 +157,7 @@ async def test_killing_ends_all_at_once(tmp_path: Path) -> None:
     async def deaf() -> Running:
         return await Child.start(program("deaf", str(tmp_path / "notes")), SETTINGS)
 
-    supervisor = Supervisor([Service("a", deaf), Service("b", deaf)])
+    supervisor = Supervisor([[Service("a", deaf), Service("b", deaf)]])
     await supervisor.start()
     await asyncio.wait_for(supervisor.kill(), 5)
     assert all(gone(note["pid"]) for note in notes(tmp_path / "notes"))
