@@ -20,10 +20,11 @@ HELD_UPDATES = 512
 
 
 class Held(NamedTuple):
-    """A waiting update, and the number it is acknowledged by."""
+    """A waiting update, the number it is acknowledged by, and whether it came as a SyncStep2."""
 
     update: bytes
     number: int
+    answer: bool = False
 
 
 class Step(Enum):

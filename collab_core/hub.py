@@ -6,12 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection
 from uuid import UUID
 
 from collab_core.admission import Admission, Dialect, Refused
 from collab_core.application import Applications, NoApplication
+from collab_core.authorship import owners_of
 from collab_core.closes import CloseCode
 from collab_core.identity import RoomKey
 from collab_core.journal.port import Journal, JournalUnavailable
@@ -28,6 +29,11 @@ EXPIRY_SECONDS = 2.0
 """How often a room looks for members whose token has ended: they must be gone within 5 s."""
 EXPELLED_AT_ONCE = 100
 """Members looked at between two turns of the event loop: about a millisecond if all of them are closed."""
+
+LEARN_INLINE_ENTRIES = 512
+"""Reading who wrote what out of more takes over 1.5 ms, and goes to a thread."""
+SLEPT_ROOMS = 10_000
+"""Rooms remembered as put to sleep by this process: about 2 MiB."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +68,8 @@ class Hub:
         self._one_compaction = asyncio.Lock()
         self._heartbeats: dict[RoomKey, asyncio.TimerHandle] = {}
         self._expiries: dict[RoomKey, asyncio.TimerHandle] = {}
+        self._slept: OrderedDict[RoomKey, None] = OrderedDict()
+        """Rooms that left this process with all they held committed: nobody has anything of theirs that must heal."""
         self._next_number = 0
         writer.on_health.append(self._journal_health)
 
@@ -165,15 +173,23 @@ class Hub:
             async with asyncio.timeout(self._tuning.open_seconds):
                 loaded = await self._journal.load(key)
             log, document = open_log(loaded.base, loaded.updates)
+            if len(loaded.entries) <= LEARN_INLINE_ENTRIES:
+                owners = owners_of(loaded)
+            else:
+                owners = await asyncio.to_thread(owners_of, loaded)
         except (JournalUnavailable, TimeoutError, ValueError) as error:
             self.metrics.rooms_failed += 1
             logger.error("room %s could not be loaded: %s", key, error)
             raise
+        clean = self._slept.pop(key, 0) is None
+        healing_until = 0.0 if clean else time.monotonic() + self._tuning.healing_seconds
         room = Room(
             key,
             log,
             View(log, document, self.metrics),
             self._writer,
+            owners=owners,
+            healing_until=healing_until,
             limits=self._limits,
             tuning=self._tuning,
             metrics=self.metrics,
@@ -221,6 +237,9 @@ class Hub:
         if room.feed.committed > self._compacted_at[room.key]:
             self._compact(room)  # a room that sleeps costs one row to open
         self._forget(room)
+        self._slept[room.key] = None
+        if len(self._slept) > SLEPT_ROOMS:
+            self._slept.popitem(last=False)
 
     def _forget(self, room: Room) -> None:
         room.close()

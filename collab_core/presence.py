@@ -160,6 +160,11 @@ class Presence:
         """All that are here and all that left lately, for a member that may have missed either."""
         return encode([PresenceEntry(client, k.clock, k.state) for client, k in self._known.items()])
 
+    def user_of(self, client: int) -> UUID | None:
+        """Who showed a client id first, if it is here or left lately."""
+        known = self._known.get(client)
+        return known.user if known is not None else None
+
     def states(self) -> dict[int, tuple[UUID, bytes]]:
         """Client id -> (user, JSON state) of all that are here."""
         return {client: (k.user, k.state) for client, k in self._known.items() if k.state != REMOVED}

@@ -13,19 +13,21 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from collab_core.application import Applications, NoApplication
+from collab_core.authorship import Authorship, Standing
 from collab_core.broadcast import Broadcast
 from collab_core.closes import CloseCode
 from collab_core.engine import EngineRefused
 from collab_core.faults import Faults
 from collab_core.gaps import Held, Step
 from collab_core.identity import RoomKey
-from collab_core.intake import Intake
+from collab_core.intake import Intake, NotTaken
 from collab_core.journal.feed import Feed
 from collab_core.journal.writer import Health, JournalWriter
 from collab_core.limits import KIB, Limits
 from collab_core.log import RoomLog, Screened, SplitCharacter
 from collab_core.member import Member
 from collab_core.metrics import EngineMetrics
+from collab_core.owners import Owners
 from collab_core.presence import Presence
 from collab_core.receipts import Receipts
 from collab_core.splice import Splice
@@ -45,12 +47,6 @@ BYTES_PER_MESSAGE = 16 * KIB
 PARTS_PER_MESSAGE = 50
 """A longer message, or one of more structs and deletions, counts as several: its work is in these. A first sync of
 16 MiB is half of a burst, one of 100,000 parts all of it."""
-
-
-class NotTaken(Exception):
-    """An edit made on somebody's behalf was not taken; nothing was changed. The text says why."""
-
-
 PING = frames.encode(frames.PING, b"")
 UNSAVED: dict[str, object] = {"type": "unsaved", "reason": "journal_unavailable"}
 
@@ -65,6 +61,8 @@ class Room:
         view: View,
         writer: JournalWriter,
         *,
+        owners: Owners,
+        healing_until: float,
         limits: Limits,
         tuning: Tuning,
         metrics: EngineMetrics,
@@ -74,6 +72,8 @@ class Room:
         self.key = key
         self.log = log
         self.view = view
+        self.owners = owners
+        """Who wrote what."""
         self.members: dict[int, Member] = {}
         self.presence = Presence(state_bytes=limits.presence_state_bytes, ids_per_member=limits.presence_ids_per_member)
         self.faults = Faults(per_user=limits.panics_per_user, per_room=limits.panics_per_room)
@@ -88,7 +88,8 @@ class Room:
         self._broadcast = Broadcast(log, view, self.presence, tuning=tuning, metrics=metrics, flushed=self._flushed)
         self._receipts = Receipts(self.feed)
         self._waiting = Waiting(log, self._receipts, self, held_seconds=limits.held_seconds)
-        self._intake = Intake(log, view, self._broadcast, self.feed, metrics=metrics, taken=self._taken)
+        who = self._authorship = Authorship(log, owners, self.presence, healing_until=healing_until)
+        self._intake = Intake(log, view, self._broadcast, self.feed, who, metrics=metrics, taken=self._taken)
         self.application = applications(self)
 
     # Coming and going
@@ -160,25 +161,23 @@ class Room:
             if not member.bucket.take(now, cost):
                 self.expel(member, CloseCode.FLOOD)
             elif isinstance(message, messages.Update):
-                self._edit(member, message.update, now)
+                self._edit(member, message.update, now, answer=False)
             elif isinstance(message, messages.Awareness):
                 self._take_presence(member, message.payload, now)
             elif isinstance(message, messages.SyncStep2):
                 member.asked = False
                 gap_before = bool(member.gaps)
-                self._edit(member, message.update, now)
+                self._edit(member, message.update, now, answer=True)
                 if self.writable:  # otherwise it was not taken, and everyone is asked again when edits are
                     self._waiting.answered(member, gap_before=gap_before)
             elif isinstance(message, messages.SyncStep1):
                 self._sync(member, message.state)
             else:
                 self._broadcast.send(member, messages.awareness_frame(self.presence.everyone()))
-        except TooManyParts as error:
-            self._metrics.updates_refused += 1
-            self.expel(member, CloseCode.TOO_LARGE, str(error))
         except WireError as error:
             self._metrics.updates_refused += 1
-            self.expel(member, CloseCode.MALFORMED, str(error))
+            many = isinstance(error, TooManyParts)
+            self.expel(member, CloseCode.TOO_LARGE if many else CloseCode.MALFORMED, str(error))
 
     def _sync(self, member: Member, state: dict[int, int]) -> None:
         if member.reset is not None:
@@ -193,7 +192,7 @@ class Room:
         if not member.paused:
             self._broadcast.include(member)
 
-    def _edit(self, member: Member, update: bytes, now: float) -> None:
+    def _edit(self, member: Member, update: bytes, now: float, *, answer: bool) -> None:
         number = member.saved.receive()
         if member.reset is not None:
             return
@@ -213,26 +212,37 @@ class Room:
             self._metrics.updates_known += 1
             self._receipts.place(member, number)
         elif not self.application.may_write(member):
-            self._refuse(member, CloseCode.FORBIDDEN)
+            self._refuse(member, CloseCode.FORBIDDEN, "read_only")
         elif not self.writable:
             self._receipts.wait(member, number)
         elif walked.sections and self.log.size + len(screened.accepted) > self._limits.document_bytes:
-            self._refuse(member, CloseCode.TOO_LARGE)
-        elif screened.accepted == EMPTY_UPDATE or self.take(member, screened, walked):
+            self._refuse(member, CloseCode.TOO_LARGE, "too_large")
+        elif screened.accepted == EMPTY_UPDATE or self.take(member, screened, walked, answer=answer):
             if screened.waiting == EMPTY_UPDATE:
                 self._receipts.place(member, number)
             else:
                 self._metrics.updates_held += 1
-                self._waiting.hold(member, Held(screened.waiting, number), now)
+                self._waiting.hold(member, Held(screened.waiting, number, answer), now)
 
-    def take(self, member: Member, screened: Screened, walked: Walk) -> bool:
-        """Document first, then log and journal. False if the engine refused, and then the sender is gone."""
+    def take(self, member: Member, screened: Screened, walked: Walk, *, answer: bool) -> bool:
+        """Document first, then log and journal. False if it was refused; then the sender is gone or must start over."""
+        user = member.admission.user
+        standing = self._authorship.of(user, walked, answer=answer, now=self._now())
+        if standing is Standing.FOREIGN:
+            self._refuse(member, CloseCode.FORBIDDEN, "not_yours")
+            return False
+        if early := standing is Standing.EARLY:
+            walked = self._authorship.own_part(user, walked)
+            screened = self.log.screen(walked)
         try:
-            self._intake.take(member.admission.user, member.number, screened, walked)
+            if screened.accepted != EMPTY_UPDATE:
+                self._intake.take(user, member.number, screened, walked, healed=standing is not Standing.OWN)
         except EngineRefused as error:
             self._fault(member, error)
             return False
-        return True
+        if early:
+            self.expel(member, CloseCode.GAP)  # what they bring meanwhile is known when it comes again
+        return not early
 
     def compose(self, author: UUID, name: str, splices: Sequence[Splice]) -> int:
         """Edit the root text `name` on behalf of `author`; everyone gets it, and the journal. Returns the position that
@@ -258,23 +268,23 @@ class Room:
 
     def split_character(self, member: Member) -> None:
         """The member's edit cuts a character in two."""
-        self._refuse(member, CloseCode.SPLIT_CHARACTER)
+        self._refuse(member, CloseCode.SPLIT_CHARACTER, "split_character")
 
-    def _refuse(self, member: Member, code: CloseCode) -> None:
+    def _refuse(self, member: Member, code: CloseCode, reason: str) -> None:
         """An edit that may not be: its author's document has diverged for good."""
         self._metrics.updates_refused += 1
         if not member.speaks_dojo:
-            self.expel(member, code)
+            self.expel(member, code, "" if reason == "read_only" else reason)
             return
-        member.reset = "read_only" if code is CloseCode.FORBIDDEN else code.label
+        member.reset = reason
         self._waiting.forget(member)
         self._tell_reset(member)
 
     def _fault(self, member: Member, error: EngineRefused) -> None:
         user = member.admission.user
+        now = self._now()
         logger.warning("the engine refused an update in room %s of user %s: %s", self.key, user, error)
         self._metrics.updates_refused += 1
-        now = self._now()
         self.faults.record(user, now)
         self.expel(member, CloseCode.MALFORMED, "an update no document can take")
         if self.faults.banned(user, now):

@@ -29,6 +29,9 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     is caught up with everything instead of a piece."""
     compact_rows: int = 2_000
     """Unfolded journal rows of one room after which they are folded into its base while it is open."""
+    healing_seconds: float = 60.0
+    """After a crash, what was shown to everyone and not committed comes back with anyone who has it, whoever wrote it:
+    so long after a process opens a room that it did not put to sleep itself. Clients come back within seconds."""
     open_seconds: float = 10.0
     """How long a room's load may take before those who wait are closed with 4503."""
     commit_interval_seconds: float = 0.016

@@ -26,8 +26,8 @@ megabyte wait for what never comes, and everyone else's edits must not pay for i
 class Host(Protocol):
     """What the waiting room needs of its room."""
 
-    def take(self, member: Member, screened: Screened, walked: Walk) -> bool:
-        """Take what is screened; false if the engine refused it, and then the member is gone."""
+    def take(self, member: Member, screened: Screened, walked: Walk, *, answer: bool) -> bool:
+        """Take what is screened; false if it was refused, and then the member is gone or must start over."""
         ...
 
     def split_character(self, member: Member) -> None:
@@ -115,12 +115,12 @@ class Waiting:
             except WireError as error:  # it is this member's, whoever's edit made us look again
                 self._host.expel(member, CloseCode.MALFORMED, str(error))
                 return
-            if screened.accepted != EMPTY_UPDATE and not self._host.take(member, screened, walked):
+            if screened.accepted != EMPTY_UPDATE and not self._host.take(member, screened, walked, answer=held.answer):
                 return
             if screened.waiting == EMPTY_UPDATE:
                 self._receipts.settle(member, held.number)
             else:
-                still.append(Held(screened.waiting, held.number))
+                still.append(Held(screened.waiting, held.number, held.answer))
         member.gaps.replace(still)
         if not still:
             self._members.pop(member.number, None)

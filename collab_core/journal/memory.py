@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from enum import Enum
 from uuid import UUID
 
+from collab_core.authorship import learn
 from collab_core.identity import RoomKey
 from collab_core.journal import envelope
 from collab_core.journal.port import Entry, Fold, JournalUnavailable, Loaded, Row
+from collab_core.owners import Owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class MemoryStore:
     """What is committed. `rows` are not folded yet and in order of commit, by (epoch, sequence)."""
 
     bases: dict[RoomKey, bytes] = field(default_factory=dict)
+    owners: dict[RoomKey, bytes] = field(default_factory=dict)
     rows: dict[tuple[UUID, int], StoredRow] = field(default_factory=dict)
     history: list[StoredRow] = field(default_factory=list)
     folding: set[RoomKey] = field(default_factory=set)
@@ -100,9 +103,12 @@ class MemoryJournal:
     async def load(self, key: RoomKey) -> Loaded:
         """See the port."""
         await self._answer()
-        rows = self._rows(key)
+        entries = [entry for row in self._rows(key) for entry in envelope.decode(row.entries)]
         return Loaded(
-            self.store.bases.get(key, b""), [update for row in rows for update in envelope.decode_updates(row.entries)]
+            self.store.bases.get(key, b""),
+            [entry.update for entry in entries],
+            self.store.owners.get(key, b""),
+            entries,
         )
 
     async def compact(self, key: RoomKey, fold: Fold) -> int:
@@ -115,10 +121,13 @@ class MemoryJournal:
             rows = self._rows(key)
             if not rows:
                 return 0
-            updates = [update for row in rows for update in envelope.decode_updates(row.entries)]
-            folded = fold(self.store.bases.get(key, b""), updates)
+            entries = [entry for row in rows for entry in envelope.decode(row.entries)]
+            folded = fold(self.store.bases.get(key, b""), [entry.update for entry in entries])
+            owners = Owners.unpack(self.store.owners.get(key, b""))
+            learn(owners, entries)
             await self._answer()
             self.store.bases[key] = folded
+            self.store.owners[key] = owners.pack()
             for row in rows:
                 self.store.history.append(self.store.rows.pop((row.epoch, row.sequence)))
             return len(rows)

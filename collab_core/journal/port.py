@@ -16,11 +16,16 @@ from collab_core.identity import RoomKey
 
 
 class Entry(NamedTuple):
-    """One accepted update. `at_ms` is Unix time in milliseconds on the accepting node's clock."""
+    """One accepted update. `author` is who sent it; `at_ms` is Unix time in milliseconds on the accepting node's clock.
+
+    `healed`: it may bring what others wrote, see `collab_core.authorship`. What it inserts is then not for sure its
+    author's; what it deletes is.
+    """
 
     author: UUID
     at_ms: int
     update: bytes
+    healed: bool = False
 
 
 class Row(NamedTuple):
@@ -36,10 +41,14 @@ class Row(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A room as the journal knows it, read in one statement: the base (`b""` if there is none yet) and the
-    updates of all unfolded rows. The rows' order is not causal: merge them as bytes before a document sees them."""
+    updates of all unfolded rows. The rows' order is not causal: merge them as bytes before a document sees them.
+
+    `owners` says whose structs the base holds (`collab_core.owners`), `entries` who sent the updates and when."""
 
     base: bytes
     updates: Sequence[bytes]
+    owners: bytes = b""
+    entries: Sequence[Entry] = ()
 
 
 class JournalUnavailable(Exception):
@@ -64,7 +73,8 @@ class Journal(Protocol):
 
     async def compact(self, key: RoomKey, fold: Fold) -> int:
         """Fold exactly the rows read into a new base, in one transaction under the room's advisory lock, and move
-        them to the history. Returns how many rows were folded; 0 if another node holds the lock."""
+        them to the history. Returns how many rows were folded; 0 if another node holds the lock. Whose structs they
+        bring goes to the owners, in the same transaction."""
         ...
 
     async def close(self) -> None:

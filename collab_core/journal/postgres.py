@@ -18,9 +18,11 @@ from uuid import UUID
 
 import asyncpg
 
+from collab_core.authorship import learn
 from collab_core.identity import RoomKey
 from collab_core.journal import envelope
 from collab_core.journal.port import Entry, Fold, JournalUnavailable, Loaded, Row
+from collab_core.owners import Owners
 from kernel.database import FAILURES, NotDurable, check_durability, connect, create_pool, tenant_scope
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -47,15 +49,19 @@ ON CONFLICT DO NOTHING
 """
 # One statement, one snapshot: a fold committing meanwhile is seen as a whole or not at all.
 _LOAD: Final = """
-SELECT NULL::uuid AS node_epoch, NULL::bigint AS node_sequence, base AS bytes
-FROM collab_base WHERE tenant_id = $1 AND room = $2
+SELECT NULL::uuid AS node_epoch, NULL::bigint AS node_sequence, base AS bytes, owners
+FROM collab_base LEFT JOIN collab_owners USING (tenant_id, room) WHERE tenant_id = $1 AND room = $2
 UNION ALL
-SELECT node_epoch, node_sequence, entries FROM collab_journal WHERE tenant_id = $1 AND room = $2
+SELECT node_epoch, node_sequence, entries, NULL FROM collab_journal WHERE tenant_id = $1 AND room = $2
 """
 _SAVE_BASE: Final = """
 INSERT INTO collab_base AS old (tenant_id, room, base, rows_folded) VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id, room) DO UPDATE
 SET base = excluded.base, folded_at = now(), rows_folded = old.rows_folded + excluded.rows_folded
+"""
+_SAVE_OWNERS: Final = """
+INSERT INTO collab_owners (tenant_id, room, owners) VALUES ($1, $2, $3)
+ON CONFLICT (tenant_id, room) DO UPDATE SET owners = excluded.owners
 """
 # By name, never by range: rows commit out of order, and one with a lower number may be committing right now.
 _MOVE_ROWS: Final = """
@@ -153,8 +159,9 @@ class PostgresJournal:
         with _unavailable("load"):
             async with tenant_scope(self._pool, key.tenant, acquire_seconds=ROOM_SECONDS) as connection:
                 found = await connection.fetch(_LOAD, key.tenant, key.room)
-        base, rows = _split(found)
-        return Loaded(base, [update for row in rows for update in envelope.decode_updates(row["bytes"])])
+        base, owners, rows = _split(found)
+        entries = [entry for row in rows for entry in envelope.decode(row["bytes"])]
+        return Loaded(base, [entry.update for entry in entries], owners, entries)
 
     async def compact(self, key: RoomKey, fold: Fold) -> int:
         """See the port. What `fold` raises comes out as it is, and nothing is changed then."""
@@ -210,15 +217,23 @@ class PostgresJournal:
     async def _compact(self, connection: Any, key: RoomKey, fold: Fold) -> int:
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _lock_number(key)):
             return 0
-        base, rows = _split(await connection.fetch(_LOAD, key.tenant, key.room))
+        base, packed, rows = _split(await connection.fetch(_LOAD, key.tenant, key.room))
         if not rows:
             return 0
-        updates = [update for row in rows for update in envelope.decode_updates(row["bytes"])]
+        entries = [entry for row in rows for entry in envelope.decode(row["bytes"])]
+        updates = [entry.update for entry in entries]
+
+        def folded() -> tuple[bytes, bytes]:
+            owners = Owners.unpack(packed)
+            learn(owners, entries)
+            return fold(base, updates), owners.pack()
+
         if len(updates) <= FOLD_INLINE_UPDATES and len(base) + sum(map(len, updates)) <= FOLD_INLINE_BYTES:
-            folded = fold(base, updates)
+            new_base, new_owners = folded()
         else:
-            folded = await asyncio.to_thread(fold, base, updates)
-        await connection.execute(_SAVE_BASE, key.tenant, key.room, folded, len(rows))
+            new_base, new_owners = await asyncio.to_thread(folded)
+        await connection.execute(_SAVE_BASE, key.tenant, key.room, new_base, len(rows))
+        await connection.execute(_SAVE_OWNERS, key.tenant, key.room, new_owners)
         epochs = [row["node_epoch"] for row in rows]
         sequences = [row["node_sequence"] for row in rows]
         moved: int = await connection.fetchval(_MOVE_ROWS, key.tenant, key.room, epochs, sequences)
@@ -228,15 +243,15 @@ class PostgresJournal:
         return moved
 
 
-def _split(found: Sequence[Any]) -> tuple[bytes, list[Any]]:
-    base = b""
+def _split(found: Sequence[Any]) -> tuple[bytes, bytes, list[Any]]:
+    base = owners = b""
     rows = []
     for row in found:
         if row["node_epoch"] is None:
-            base = row["bytes"]
+            base, owners = row["bytes"], row["owners"] or b""
         else:
             rows.append(row)
-    return base, rows
+    return base, owners, rows
 
 
 def _lock_number(key: RoomKey) -> int:

@@ -242,9 +242,14 @@ class Client:
         await self.send(create_update_message(update))
 
     async def pass_on(self, update: bytes) -> None:
-        """Take somebody's update, got on another way, and send it as one's own."""
+        """Take somebody's update, got on another way, and bring it as a client does that syncs: in a SyncStep2."""
         self.doc.apply_update(update)
-        await self.update(update)
+        await self.bring(update)
+
+    async def bring(self, update: bytes) -> None:
+        """Send a SyncStep2 message."""
+        self.sent += 1
+        await self.send(STEP2 + varint(len(update)) + update)
 
     def edit(self, text: str, at: int | None = None) -> bytes:
         """Type into the own document and return the update, unsent. Without `at` at its end."""

@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from collab_core.admission import Admission, Refused, UpgradeRequest
+from collab_core.application import Applications, NoApplication
 from collab_core.closes import CloseCode
 from collab_core.connection import LiveConnection
 from collab_core.hub import Hub
@@ -33,6 +34,8 @@ from tests.collab_core.client import DEADLINE_SECONDS, Client
 
 QUICK = Tuning(heartbeat_seconds=0.05, presence_floor_seconds=0.001, unsaved_after_seconds=0.1)
 """Heartbeats as fast as a test wants to see them."""
+SLEEPY = Tuning(heartbeat_seconds=3600.0, presence_floor_seconds=0.001, evict_after_seconds=0.01)
+"""An empty room goes to sleep at once."""
 CALM = Tuning(heartbeat_seconds=3600.0, presence_floor_seconds=0.001)
 """No heartbeat within a test: frames can be counted."""
 
@@ -125,7 +128,9 @@ class Door:
 class Live:
     """A running server and all its parts."""
 
-    def __init__(self, journal: Journal, limits: Limits, tuning: Tuning) -> None:
+    def __init__(
+        self, journal: Journal, limits: Limits, tuning: Tuning, applications: Applications = NoApplication
+    ) -> None:
         self.limits = limits
         self.metrics = EngineMetrics()
         self.writer = JournalWriter(
@@ -136,7 +141,9 @@ class Live:
             interval_seconds=tuning.commit_interval_seconds,
             unsaved_after=tuning.unsaved_after_seconds,
         )
-        self.hub = Hub(journal, self.writer, limits=limits, tuning=tuning, metrics=self.metrics)
+        self.hub = Hub(
+            journal, self.writer, limits=limits, tuning=tuning, metrics=self.metrics, applications=applications
+        )
         self.door = Door()
         self.server = LiveServer(self.hub, self.door, limits, self._plain)
         self.port = 0
@@ -183,13 +190,16 @@ class Live:
         tenant: str = "acme",
         write: bool = True,
         dojo: bool = False,
+        json: bool = False,
         expires: float | None = None,
         receive_buffer: int | None = None,
     ) -> Client:
         """A client that has upgraded and reads. It has not said anything yet: see `Client.sync`."""
         client = await self.client(receive_buffer=receive_buffer)
         query = f"user={user}&write={int(write)}" + ("" if expires is None else f"&expires={expires}")
-        await client.upgrade(f"/{tenant}/{room}?{query}", subprotocol="dojo.v1" if dojo else None)
+        await client.upgrade(
+            f"/{tenant}/{room}?{query}", subprotocol="dojo.v1" if dojo else "dojo.json.v1" if json else None
+        )
         client.read()
         return client
 
@@ -208,10 +218,14 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    *, limits: Limits | None = None, tuning: Tuning = CALM, journal: Journal | None = None
+    *,
+    limits: Limits | None = None,
+    tuning: Tuning = CALM,
+    journal: Journal | None = None,
+    applications: Applications = NoApplication,
 ) -> AsyncIterator[Live]:
     """A server for the length of a test. The journal stays open: it is the caller's."""
-    running = Live(journal if journal is not None else MemoryJournal(), limits or Limits(), tuning)
+    running = Live(journal if journal is not None else MemoryJournal(), limits or Limits(), tuning, applications)
     running.writer.start()
     running.port = await running.server.start("127.0.0.1", 0)
     try:

@@ -103,7 +103,7 @@ async def test_one_that_waited_and_fails_when_it_is_taken_costs_its_sender_alone
         missing = mallory.edit("missing")
         await mallory.type(BOMB)
         await until(lambda: server.metrics.updates_held == 1)
-        await ana.update(missing)
+        await ana.pass_on(missing)
         assert (await mallory.until_closed()).code == CloseCode.MALFORMED
         assert server.text() == "missing"
         await ana.type("!")

@@ -63,7 +63,7 @@ async def test_what_is_missing_may_come_from_somebody_else() -> None:
 @on_uvloop
 async def test_what_two_members_hold_for_each_other_is_taken_in_turn() -> None:
     async with live() as server:
-        ana, ben, eve = await server.member("ana"), await server.member("ben"), await server.member("eve")
+        ana, ben, eve = await server.member("ana"), await server.member("ana"), await server.member("eve")
         await silent(ana)
         await silent(ben)
         one, two, three, four = (ana.edit(f"{word} ") for word in ("one", "two", "three", "four"))

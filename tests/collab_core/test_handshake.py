@@ -67,14 +67,19 @@ def test_an_upgrade_is_read_and_answered() -> None:
         (b"dojo.v1", ("dojo.v1",), Dialect.DOJO_V1),
         (b"other,dojo.v1 , third", ("other", "dojo.v1", "third"), Dialect.DOJO_V1),
         (b"dojo.v2", ("dojo.v2",), Dialect.YJS),
+        (b"dojo.json.v1", ("dojo.json.v1",), Dialect.JSON),
+        (b"dojo.json.v1, dojo.v1", ("dojo.json.v1", "dojo.v1"), Dialect.JSON),
+        (b"dojo.v1, dojo.json.v1", ("dojo.v1", "dojo.json.v1"), Dialect.DOJO_V1),
+        (b"yjs", ("yjs",), Dialect.YJS),
     ],
 )
 def test_the_dialect_is_chosen_by_subprotocol(offered: bytes, names: tuple[str, ...], chosen: Dialect) -> None:
     asked = upgrade(request(TARGET, b"Sec-WebSocket-Protocol: " + offered))
     assert asked.request.subprotocols == names
     assert asked.dialect is chosen
-    assert (b"Sec-WebSocket-Protocol: dojo.v1\r\n" in asked.response) is (chosen is Dialect.DOJO_V1)
-    assert asked.response.count(b"Sec-WebSocket-Protocol") == (chosen is Dialect.DOJO_V1)
+    named = chosen is not Dialect.YJS
+    assert (b"Sec-WebSocket-Protocol: " + chosen.value.encode() + b"\r\n" in asked.response) is named
+    assert asked.response.count(b"Sec-WebSocket-Protocol") == named
 
 
 def test_nothing_is_said_before_the_request_is_complete() -> None:

@@ -32,6 +32,16 @@ def member(recorder: Recorder, dialect: Dialect = Dialect.DOJO_V1) -> Member:
     return Member(1, admission, dialect, recorder, limits=LIMITS, now=100.0)
 
 
+def test_what_the_engine_tells_is_for_dojo_and_what_an_application_says_for_all_that_read_json() -> None:
+    for dialect, told, said in ((Dialect.DOJO_V1, 1, 1), (Dialect.JSON, 0, 1), (Dialect.YJS, 0, 0)):
+        recorder = Recorder()
+        one = member(recorder, dialect)
+        one.tell({"type": "saved"})
+        assert len(recorder.written) == told
+        one.say({"type": "TURN"})
+        assert len(recorder.written) == told + said
+
+
 def test_json_is_told_to_those_who_read_it() -> None:
     for dialect, frames in ((Dialect.DOJO_V1, [b'\x81\x10{"type":"saved"}']), (Dialect.YJS, [])):
         recorder = Recorder()

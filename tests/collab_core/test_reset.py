@@ -85,7 +85,7 @@ async def test_a_plain_member_is_closed_instead() -> None:
 @on_uvloop
 async def test_a_member_that_has_something_waiting_is_reset_and_forgets_it() -> None:
     async with live() as server:
-        ana, ben = await server.member("ana"), await server.member("ben", dojo=True)
+        ana, ben = await server.member("ben"), await server.member("ben", dojo=True)  # two tabs
         ben.answers = False
         await ben.type(EMOJI)
         missing = ben.edit("missing")

@@ -108,7 +108,7 @@ async def test_only_what_is_new_of_an_answer_is_relayed() -> None:
             await ana.update(ana.cut(at, at + 1))
         await ben.until(lambda: len(ben.text) == 700)
         ana.answers = False
-        late = await server.enter("ana")
+        late = await server.enter("user0")
         late.answers = False
         late.carry(ana.doc)
         late.edit("offline")

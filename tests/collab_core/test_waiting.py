@@ -55,7 +55,7 @@ class Host:
         admission = Admission(ROOM, UUID(int=7), "Ann", can_write=True, expires_at=time.time() + 60)
         self.member = Member(1, admission, Dialect.DOJO_V1, Mute(), limits=Limits(), now=0.0)
 
-    def take(self, member: Member, screened: Screened, walked: Walk) -> bool:
+    def take(self, member: Member, screened: Screened, walked: Walk, *, answer: bool) -> bool:
         self.log.accept(screened, walked)
         self.waiting.joined()
         return True
@@ -76,7 +76,7 @@ class Host:
 
     def join(self, whole: bytes) -> None:
         walked = walk(whole)
-        self.take(self.member, self.log.screen(walked), walked)
+        self.take(self.member, self.log.screen(walked), walked, answer=False)
 
 
 @pytest.fixture

@@ -32,6 +32,14 @@ def test_the_bytes_are_these_for_years() -> None:
     assert encode(written) == data
 
 
+def test_rows_that_hold_what_others_wrote_are_of_version_2() -> None:
+    author = "c410 00000000 00000000 00000000 00000007"
+    data = bytes.fromhex(f"02 92 05 92 94 {author} 00 c401aa c3 94 {author} 01 c401bb c2")
+    written = [Entry(AUTHOR, 5, b"\xaa", healed=True), Entry(AUTHOR, 6, b"\xbb")]
+    assert encode(written) == data
+    assert decode(data) == written
+
+
 @given(entries, st.data())
 def test_a_part_of_a_row_is_refused(original: list[Entry], data: st.DataObject) -> None:
     whole = encode(original)
@@ -47,7 +55,7 @@ def test_more_than_a_row_is_refused(original: list[Entry], more: bytes) -> None:
 
 @given(st.binary(max_size=80))
 def test_garbage_raises_nothing_but_envelope_error(garbage: bytes) -> None:
-    for data in (garbage, b"\x01" + garbage):
+    for data in (garbage, b"\x01" + garbage, b"\x02" + garbage):
         try:
             decoded = decode(data)
         except EnvelopeError:
@@ -80,8 +88,8 @@ def test_another_shape_is_refused(body: object) -> None:
 
 
 def test_another_version_says_so() -> None:
-    with pytest.raises(EnvelopeError, match="version 2"):
-        decode(b"\x02" + encode([Entry(AUTHOR, 0, b"")])[1:])
+    with pytest.raises(EnvelopeError, match="version 3"):
+        decode(b"\x03" + encode([Entry(AUTHOR, 0, b"")])[1:])
 
 
 @pytest.mark.parametrize("at_ms", [1 << 60, -(1 << 60)])
