@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 
 from dojo.guest_tickets import GuestTickets, is_loopback
 from dojo.settings import Settings
+from edge.dojos.dojos import Dojos
+from edge.dojos.forgetting import forget_person
 from edge.identity.accounts import Accounts, AccountSettings
 from edge.identity.administration import Administration
 from edge.identity.issuers import Issuers
@@ -74,7 +76,9 @@ class ApiServices:
             master=master,
             ring=self.authority.ring,
             base_url=settings.public_url,
+            forget=(forget_person,),
         )
+        self._dojos = Dojos(pool, redis, buckets=buckets, master=master, keys=self.keys, base_url=settings.public_url)
         self._outside = OutsideTokens(settings.oidc, time.time)
         operators = OperatorIssuers(settings.oidc.issuers)
         exchange = OidcExchange(
@@ -114,7 +118,8 @@ class ApiServices:
         config = Operation("GET", "/api/v1/config", self.get_config, access=ANYBODY, tag="service")
         guests = self._guests.operations() if self._guests is not None else []
         outside = [operation for routes in self._outside_people for operation in routes.operations()]
-        return [config, *guests, *self._accounts.operations(), *outside, *self._administration.operations()]
+        identity = [*self._accounts.operations(), *outside, *self._administration.operations()]
+        return [config, *guests, *identity, *self._dojos.operations()]
 
     async def get_config(self, call: PublicCall[None, None]) -> Config:
         """What a client has to know before anybody is signed in."""

@@ -6,9 +6,11 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import uuid4
@@ -25,7 +27,12 @@ from collab_core.server import LiveServer, PlainAnswer
 from dojo import ports
 from dojo.child import ChildStart
 from dojo.live_metrics import live_samples
+from edge.dojos.turns.watch import Watch
+from edge.live.credentials import Credentials
+from edge.live.dojo_gate import DojoGate, renewed
 from edge.live.gate import RoomGate
+from edge.live.gates import Gates
+from edge.live.live_dojos import LiveDojos
 from kernel.database import NotDurable, create_pool
 from kernel.redis import create_client
 from kernel.settings import SettingsError
@@ -39,6 +46,10 @@ DRAIN_SECONDS = 12.0
 TOKENS_POOL = 4
 """Connections for revocations, keys and, while Redis is away, used tickets."""
 TOKENS_SECONDS = 2.0
+"""For one statement of those."""
+DOJOS_POOL = 8
+"""Connections for who enters a dojo, its chat and its turns."""
+DOJOS_SECONDS = 2.0
 """For one statement of those."""
 POOL_CLOSE_SECONDS = 1.0
 
@@ -63,23 +74,34 @@ async def run(start: ChildStart) -> None:
         unsaved_after=settings.engine.unsaved_after_seconds,
     )
     writer.start()
-    hub = Hub(journal, writer, limits=settings.limits, tuning=settings.engine, metrics=EngineMetrics())
     pool = await create_pool(
         settings.database.service, name="dojo-tokens", statement_seconds=TOKENS_SECONDS, max_size=TOKENS_POOL
     )
     redis = create_client(settings.redis.url, name="dojo-live") if settings.redis.url is not None else None
     authority = Authority(pool, redis)
-    gate = RoomGate(
-        authority,
-        OneUse(pool, redis),
-        TokenVerifier(msgspec.to_builtins(key) for key in settings.trusted_keys),
-        settings.origins,
-        time.time,
+    credentials = Credentials(authority, OneUse(pool, redis), settings.origins, time.time)
+    dojos_pool = await create_pool(
+        settings.database.service, name="dojo-live", statement_seconds=DOJOS_SECONDS, max_size=DOJOS_POOL
     )
-    server = LiveServer(hub, gate, settings.limits, _plain(hub, writer, authority))
+    node = node_name(settings.wanted_live_port)
+    watch = Watch(dojos_pool, redis, node=node)
+    dojos = LiveDojos(dojos_pool, journal, redis, renew=partial(renewed, credentials), watch=watch, node=node)
+    hub = Hub(
+        journal,
+        writer,
+        limits=settings.limits,
+        tuning=settings.engine,
+        metrics=EngineMetrics(),
+        applications=dojos.application,
+    )
+    room_tickets = TokenVerifier(msgspec.to_builtins(key) for key in settings.trusted_keys)
+    gates = Gates(RoomGate(credentials, room_tickets), DojoGate(credentials, dojos), dojos)
+    server = LiveServer(hub, gates, settings.limits, _plain(hub, writer, authority, dojos))
     authority.on_revoked(server.review)
     try:
         await authority.start()
+        watch.start()
+        dojos.start()
         port = await server.start(settings.live.host, settings.wanted_live_port)
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.collect()
@@ -88,12 +110,20 @@ async def run(start: ChildStart) -> None:
         await stop.wait()
     finally:
         await server.stop(DRAIN_SECONDS)
+        await watch.close()
+        await dojos.close()
         await writer.close()
         await journal.close()
         await authority.close()
         if redis is not None:
             await redis.aclose()
+        await _close(dojos_pool)
         await _close(pool)
+
+
+def node_name(port: int) -> str:
+    """What this node is called among those of one Dojo: the same again after a restart, if its port is."""
+    return f"{socket.gethostname()}:{port or uuid4().hex}"
 
 
 async def _close(pool: Any) -> None:
@@ -104,8 +134,8 @@ async def _close(pool: Any) -> None:
         pool.terminate()
 
 
-def _plain(hub: Hub, writer: JournalWriter, authority: Authority) -> Callable[[str], PlainAnswer]:
-    readings = Readings(lambda: chain(live_samples(hub, writer), authority.samples()))
+def _plain(hub: Hub, writer: JournalWriter, authority: Authority, dojos: LiveDojos) -> Callable[[str], PlainAnswer]:
+    readings = Readings(lambda: chain(live_samples(hub, writer), authority.samples(), dojos.samples()))
 
     def answer(path: str) -> PlainAnswer:
         if path == "/health/live":

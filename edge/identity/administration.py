@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from edge.identity.attempts import Attempts
 from edge.identity.audit_trail import AuditTrail
-from edge.identity.erasure import Removal
+from edge.identity.erasure import Forget, Removal
 from edge.identity.export import PersonalExport
 from edge.identity.invitations import Invitations
 from edge.identity.passwords import PasswordHashing
@@ -32,12 +32,14 @@ class Administration:
         master: MasterKeys,
         ring: Callable[[], Awaitable[None]],
         base_url: str,
+        forget: Sequence[Forget] = (),
     ) -> None:
         """`pool` has connections of the services' role, two more than requests need: each export keeps one. `ring`
-        makes every process look at what was revoked. `base_url` is the page's address, for links in mails."""
+        makes every process look at what was revoked. `base_url` is the page's address, for links in mails.
+        `forget` is asked for everybody who is removed."""
         self._routes = (
             Users(ring),
-            Removal(hashing, attempts, ring),
+            Removal(hashing, attempts, ring, forget),
             PersonalExport(),
             Invitations(master, buckets, base_url),
             Tenant(ring),

@@ -6,8 +6,8 @@ password) goes with the last membership, in whatever tenant that was.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from edge.identity import admins, quotas
@@ -25,6 +25,9 @@ REMOVED_NAME: Final = "Removed user"
 REMOVED_EMAIL: Final = "removed"
 """In the place of the address of an invitation: it can be nobody's, having no @."""
 
+Forget: TypeAlias = Callable[[Any, UUID, UUID, str | None], Awaitable[None]]
+"""Erases what somebody else keeps of a person, in the same transaction: the connection, tenant, user and e-mail."""
+
 
 class Farewell(Unshown, frozen=True, kw_only=True):
     """The caller's password. People who come through their company's identity provider have none and leave it out."""
@@ -35,11 +38,18 @@ class Farewell(Unshown, frozen=True, kw_only=True):
 class Removal:
     """People leave: by themselves, or because an administrator says so."""
 
-    def __init__(self, hashing: PasswordHashing, attempts: Attempts, ring: Callable[[], Awaitable[None]]) -> None:
-        """`ring` makes every process look at what was revoked."""
+    def __init__(
+        self,
+        hashing: PasswordHashing,
+        attempts: Attempts,
+        ring: Callable[[], Awaitable[None]],
+        forget: Sequence[Forget] = (),
+    ) -> None:
+        """`ring` makes every process look at what was revoked. `forget` is asked for everybody who is removed."""
         self._hashing = hashing
         self._attempts = attempts
         self._ring = ring
+        self._forget = forget
 
     def operations(self) -> tuple[Operation, ...]:
         return (
@@ -72,7 +82,9 @@ class Removal:
         """
         caller = call.caller
         await self._check_password(call)
-        await remove_person(call.db, tenant=caller.tenant, user=caller.user, actor=caller.user, origin=call.origin)
+        await remove_person(
+            call.db, tenant=caller.tenant, user=caller.user, actor=caller.user, origin=call.origin, forget=self._forget
+        )
         call.after_commit(self._ring)
 
     async def remove_user(self, call: Call[None, None]) -> None:
@@ -82,7 +94,9 @@ class Removal:
         them there, until it is forgotten.
         """
         caller, user = call.caller, call.ids["userId"]
-        await remove_person(call.db, tenant=caller.tenant, user=user, actor=caller.user, origin=call.origin)
+        await remove_person(
+            call.db, tenant=caller.tenant, user=user, actor=caller.user, origin=call.origin, forget=self._forget
+        )
         call.after_commit(self._ring)
 
     async def _check_password(self, call: Call[Farewell, None]) -> None:
@@ -95,7 +109,9 @@ class Removal:
         await check_current_password(db, self._hashing, caller.tenant, caller.user, call.body.password or "")
 
 
-async def remove_person(db: Any, *, tenant: UUID, user: UUID, actor: UUID, origin: Origin) -> None:
+async def remove_person(
+    db: Any, *, tenant: UUID, user: UUID, actor: UUID, origin: Origin, forget: Sequence[Forget] = ()
+) -> None:
     """Erase the person behind `user`, in the transaction of `db`, which speaks for `tenant`.
 
     Raises `Problem`: 404 for nobody and for somebody removed before, 409 for the last administrator.
@@ -145,6 +161,8 @@ async def remove_person(db: Any, *, tenant: UUID, user: UUID, actor: UUID, origi
             row["email"],
             REMOVED_EMAIL,
         )
+    for each in forget:
+        await each(db, tenant, user, row["email"])
     if identity is not None and not await db.fetchval("SELECT EXISTS (SELECT FROM identity_users($1))", identity):
         await db.execute("DELETE FROM identities WHERE identity_id = $1", identity)
     details = {"self": actor == user}

@@ -10,7 +10,6 @@ anybody thinking of it. A line is held in memory, not a table: rooms may be larg
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator
@@ -24,9 +23,10 @@ import msgspec
 from aiohttp import web
 
 from kernel import audit
-from kernel.database import FAILURES, tenant_scope
+from kernel.database import tenant_scope
 from kernel.http.operation import ADMINS, Call, Operation
 from kernel.http.problem import busy
+from kernel.http.streaming import Streamed
 
 MEDIA_TYPE: Final = "application/x-ndjson"
 AT_ONCE: Final = 2
@@ -142,27 +142,6 @@ class TenantExport:
                 yield bytes(piece)
         finally:
             self._running -= 1
-
-
-class Streamed(web.StreamResponse):
-    """An answer that is written while it is made. If making it fails, the connection ends without the end of the
-    answer, so that nobody takes half of it for the whole."""
-
-    def __init__(self, pieces: AsyncGenerator[bytes], seconds: float, *, headers: dict[str, str]) -> None:
-        """`seconds` is how long all of it may take."""
-        super().__init__(headers=headers)
-        self._pieces = pieces
-        self._seconds = seconds
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        try:
-            async with asyncio.timeout(self._seconds), aclosing(self._pieces) as pieces:
-                async for piece in pieces:
-                    await self.write(piece)
-        except FAILURES as error:
-            log.error("an export was cut off: %s", type(error).__name__)
-            raise ConnectionAbortedError from None
-        await super().write_eof(data)
 
 
 async def exported_tables(db: Any) -> list[ExportedTable]:

@@ -23,6 +23,7 @@ import msgspec
 from kernel.database import FAILURES
 from kernel.secrets import MasterKeys, SecretUnreadable
 from kernel.tokens.access import ACCESS_SECONDS
+from kernel.tokens.guest import GUEST_SECONDS
 from kernel.tokens.jws import ALGORITHM, LEEWAY_SECONDS, KeyFileError
 from kernel.tokens.signing_key import SigningKey
 
@@ -32,9 +33,9 @@ SIGNS_SECONDS: Final = 30 * 24 * 3600
 """How long a key signs."""
 TEND_SECONDS: Final = 20.0
 """How often the ring is read again: three times before a new key signs."""
-RETIRED_SECONDS: Final = ACCESS_SECONDS + 3 * LEEWAY_SECONDS + PUBLISHED_AHEAD_SECONDS
-"""From the moment another key signs to the end of an old one's publication: a token's life, clocks that are off, and a
-signer that read the ring a minute late."""
+RETIRED_SECONDS: Final = max(ACCESS_SECONDS, GUEST_SECONDS) + 3 * LEEWAY_SECONDS + PUBLISHED_AHEAD_SECONDS
+"""From the moment another key signs to the end of an old one's publication: the life of the longest token, clocks that
+are off, and a signer that read the ring a minute late."""
 KEPT_SECONDS: Final = 24 * 3600
 """Rows stay this long after that, for whoever wonders."""
 PURPOSE: Final = b"signing-key"

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
@@ -64,7 +65,8 @@ class TwoCompanies:
         self._superuser = superuser
 
     async def found(self, name: str) -> Company:
-        """A company with one user of each role, a session, an invitation, an issuer and an entry in the audit log."""
+        """A company with one user of each role, a session, an invitation, an issuer, a dojo and an entry in the
+        audit log."""
         db, tenant = self._superuser, uuid4()
         await db.execute("INSERT INTO tenants (tenant_id, name) VALUES ($1, $2)", tenant, f"{name} secret company")
         users = {}
@@ -122,6 +124,7 @@ class TwoCompanies:
             f"https://{name}.secret.example",
             users[Role.MEMBER],
         )
+        dojo = await self._dojo(tenant, name, admin, users[Role.MEMBER], invitation)
         audit = await db.fetchval(
             "INSERT INTO audit_log (tenant_id, actor_id, action, target_id) VALUES ($1, $2, $3, $2) RETURNING audit_id",
             tenant,
@@ -136,8 +139,93 @@ class TwoCompanies:
             "invitationId": invitation,
             "issuerId": issuer,
             "auditId": audit,
+            **dojo,
         }
         return Company(tenant, users, ids, frozenset({f"{name} secret", f"{name}.secret"}))
+
+    async def _dojo(self, tenant: UUID, name: str, host: UUID, member: UUID, invitation: UUID) -> Mapping[str, UUID]:
+        """A private dojo under way: a room with its host and a member in it, an invitation, a message, a snapshot."""
+        db, text = self._superuser, f"{name} secret dojo"
+        dojo = await db.fetchval(
+            "INSERT INTO dojos (tenant_id, creator_id, name, description, language, initial_code, join_code_hash,"
+            " status, started_at)"
+            " VALUES ($1, $2, $3::text, $3::text, 'python', $3::text, $4, 'ACTIVE', now()) RETURNING dojo_id",
+            tenant,
+            host,
+            text,
+            os.urandom(32),
+        )
+        room = await db.fetchval(
+            "INSERT INTO dojo_rooms (tenant_id, dojo_id, name, sensei_id, is_main) VALUES ($1, $2, $3, $4, true)"
+            " RETURNING room_id",
+            tenant,
+            dojo,
+            text,
+            host,
+        )
+        for user, role in ((host, "HOST"), (member, "PARTICIPANT")):
+            await db.execute(
+                "INSERT INTO dojo_participants (tenant_id, dojo_id, user_id, shown_name, role)"
+                " VALUES ($1, $2, $3, $4, $5)",
+                tenant,
+                dojo,
+                user,
+                f"{name} secret person",
+                role,
+            )
+            await db.execute(
+                "INSERT INTO dojo_room_participants (tenant_id, room_id, user_id) VALUES ($1, $2, $3)",
+                tenant,
+                room,
+                user,
+            )
+        await db.execute(
+            "INSERT INTO dojo_invitations"
+            " (tenant_id, invitation_id, dojo_id, email, token_hash, invited_by, expires_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, now() + interval '1 day')",
+            tenant,
+            invitation,
+            dojo,
+            f"invited@{name}.secret.example",
+            os.urandom(32),
+            host,
+        )
+        await db.execute(
+            "INSERT INTO dojo_chat_messages (tenant_id, dojo_id, room_id, user_id, user_name, message)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+            tenant,
+            dojo,
+            room,
+            member,
+            f"{name} secret person",
+            text,
+        )
+        snapshot = await db.fetchval(
+            "INSERT INTO dojo_code_snapshots (tenant_id, dojo_id, room_id, code, user_id) VALUES ($1, $2, $3, $4, $5)"
+            " RETURNING snapshot_id",
+            tenant,
+            dojo,
+            room,
+            msgspec.json.encode({"main.py": text}).decode(),
+            member,
+        )
+        command = await db.fetchval(
+            "INSERT INTO dojo_room_commands (tenant_id, room_id, user_id, kind, payload, done_at)"
+            " VALUES ($1, $2, $3, 'RESTORE', '{}', now()) RETURNING command_id",
+            tenant,
+            room,
+            member,
+        )
+        await db.execute(
+            "INSERT INTO dojo_turns (tenant_id, room_id, turn_number, pilot_id, started_at, ended_at)"
+            " VALUES ($1, $2, 1, $3, now() - interval '1 minute', now())",
+            tenant,
+            room,
+            member,
+        )
+        people = dict.fromkeys(("senseiId", "sensei", "pilot", "order", "writers", "to"), member)
+        ids = {"dojoId": dojo, "roomId": room, "snapshotId": snapshot, "with": snapshot, "commandId": command}
+        return {**ids, **people, "copilot": host}
 
     def token(self, company: Company, role: Role) -> str:
         """A good access token of a session of its own: what one request ends does not end the next."""

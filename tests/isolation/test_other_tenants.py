@@ -28,6 +28,8 @@ ROUTES = [
     for method in methods
     if method in ("get", "post", "put", "patch", "delete")
 ]
+_LAST = ("/end", "/complete", "/leave", "/ban")
+"""What ends something that the others need."""
 WITH_IDS = [route for route in ROUTES if SAMPLES.ids(route[1], DOCUMENT["paths"][route[1]][route[0].lower()])]
 
 
@@ -109,7 +111,7 @@ async def test_the_same_requests_with_ones_own_ids_do_something(world: TwoCompan
     before = await world.fingerprints(own)
     answers = {
         (method, path): await asking.ask(method, path, Role.ADMIN, own.ids.__getitem__)
-        for method, path in ROUTES
+        for method, path in sorted(ROUTES, key=lambda route: route[1].endswith(_LAST))
         if method == "GET" or (method, path) in WITH_IDS
     }
     good = [text for status, text in answers.values() if status < 300]

@@ -62,9 +62,12 @@ CREATE TABLE dojo_participants (
     -- A guest is no user of the tenant; guests are shown as such.
     is_guest boolean NOT NULL DEFAULT false,
     shown_name varchar(100) NOT NULL,
+    -- What names that look alike have in common: a guest never goes under a member's.
+    name_key text NOT NULL DEFAULT '',
     role varchar(20) NOT NULL DEFAULT 'PARTICIPANT' CHECK (role IN ('HOST', 'PARTICIPANT', 'OBSERVER')),
     status varchar(20) NOT NULL DEFAULT 'ADMITTED' CHECK (status IN ('WAITING', 'ADMITTED', 'REMOVED', 'BANNED')),
     join_time timestamptz NOT NULL DEFAULT now(),
+    -- Set: gave the seat back. Whoever is ADMITTED without it has a seat, connected or not.
     leave_time timestamptz,
     last_active_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, dojo_id, user_id),
@@ -82,6 +85,9 @@ CREATE TABLE dojo_room_participants (
     PRIMARY KEY (tenant_id, room_id, user_id, joined_at),
     FOREIGN KEY (tenant_id, room_id) REFERENCES dojo_rooms ON DELETE CASCADE
 );
+-- Who is in a room now, and once only.
+CREATE UNIQUE INDEX dojo_room_participants_now ON dojo_room_participants (tenant_id, room_id, user_id)
+    WHERE left_at IS NULL;
 
 CREATE TABLE dojo_invitations (
     tenant_id uuid NOT NULL,
@@ -99,7 +105,8 @@ CREATE TABLE dojo_invitations (
     FOREIGN KEY (tenant_id, dojo_id) REFERENCES dojos ON DELETE CASCADE
 );
 CREATE INDEX dojo_invitations_dojo ON dojo_invitations (tenant_id, dojo_id, created_at);
-CREATE INDEX dojo_invitations_token ON dojo_invitations (tenant_id, token_hash);
+CREATE INDEX dojo_invitations_email ON dojo_invitations (tenant_id, email, dojo_id);
+CREATE UNIQUE INDEX dojo_invitations_token ON dojo_invitations (tenant_id, token_hash);
 
 CREATE TABLE dojo_chat_messages (
     tenant_id uuid NOT NULL,
@@ -181,6 +188,8 @@ $policies$;
 ALTER TABLE dojo_chat_messages_default ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, UPDATE ON dojos, dojo_rooms, dojo_participants, dojo_room_participants, dojo_invitations,
     dojo_room_commands TO dojo_service;
+-- Names of people who were removed are taken out of what they wrote.
+GRANT UPDATE (user_name) ON dojo_chat_messages TO dojo_service;
 GRANT SELECT, INSERT ON dojo_chat_messages, dojo_code_snapshots, dojo_turns TO dojo_service;
 
 -- Looking across tenants: whose join code this is.

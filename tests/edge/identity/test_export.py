@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from edge.identity.tenant_export import LEFT_OUT, Streamed, exported_tables
+from edge.identity.tenant_export import LEFT_OUT, exported_tables
 from kernel.database import connect
+from kernel.http.streaming import Streamed
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import until
 from tests.edge.identity.company import CompanyApi, Someone
@@ -95,6 +96,8 @@ async def test_every_table_of_a_tenant_is_exported_and_no_secret(company: Compan
         ("collab_base", "base"),
         ("collab_journal", "entries"),
         ("collab_journal_history", "entries"),
+        ("collab_owners", "owners"),
+        ("dojo_room_keyframes", "state"),
     }
 
 

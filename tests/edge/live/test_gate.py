@@ -15,6 +15,7 @@ from collab_core.admission import Admission, Authoriser, Refused, UpgradeRequest
 from collab_core.closes import CloseCode
 from collab_core.identity import RoomKey
 from dojo.embedded.postgres import EmbeddedPostgres
+from edge.live.credentials import Credentials
 from edge.live.gate import RoomGate
 from kernel.database import create_pool
 from kernel.tokens.authority import UNVERIFIABLE_SECONDS, Authority
@@ -53,7 +54,8 @@ class Case:
 
 def gate_of(pool: Any, clock: Clock) -> tuple[RoomGate, Authority]:
     authority = Authority(pool, None, clock=clock, monotonic=clock.monotonic)
-    return RoomGate(authority, OneUse(pool, None), KEY.verifier(), [ORIGIN, "https://Dojo.example/"], clock), authority
+    credentials = Credentials(authority, OneUse(pool, None), [ORIGIN, "https://Dojo.example/"], clock)
+    return RoomGate(credentials, KEY.verifier()), authority
 
 
 @pytest.fixture

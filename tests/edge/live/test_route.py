@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.live.route import ROOM_BYTES, room_from_path, valid_room
+from edge.live.route import ROOM_BYTES, dojo_from_path, is_live, room_from_path, valid_room
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,14 @@ def test_every_valid_name_comes_back_as_it_was_and_no_other_does(name: str) -> N
         assert not valid_room(name)
     else:
         assert room_from_path(f"/api/v1/rooms/{quote(name, safe='')}/sync") == (name if valid_room(name) else None)
+
+
+def test_a_dojos_address_names_it_by_its_id() -> None:
+    dojo = "0c5b1f0a-7b1e-4a52-9d1b-0f8f0b9a3c11"
+    for text in (dojo, dojo.upper()):
+        assert dojo_from_path(f"/api/v1/dojos/{text}/live") == UUID(dojo)
+    for path in (f"/api/v1/dojos/{dojo}", f"/api/v1/dojos/{dojo}/live/", "/api/v1/rooms/x/sync"):
+        assert not is_live(path)
+    for text in ("x", dojo.replace("-", ""), f"{{{dojo}}}", f"urn:uuid:{dojo}", "%30" + dojo[1:]):
+        assert is_live(f"/api/v1/dojos/{text}/live")
+        assert dojo_from_path(f"/api/v1/dojos/{text}/live") is None

@@ -30,7 +30,7 @@ from kernel.tokens.authority import (
     AuthorityAway,
 )
 from kernel.tokens.jws import TokenRefused
-from kernel.tokens.keyring import PUBLISHED_AHEAD_SECONDS, SIGNS_SECONDS, KeyRing
+from kernel.tokens.keyring import PUBLISHED_AHEAD_SECONDS, RETIRED_SECONDS, SIGNS_SECONDS, KeyRing
 from kernel.tokens.signing_key import SigningKey
 from kernel.tokens.socket_ticket import mint_socket_ticket
 from tests.conftest import Database
@@ -347,7 +347,7 @@ async def test_a_rotation_signs_nobody_out_not_even_at_a_verifier_that_lags(all_
             await authority.refresh()
             for token in (after, last):
                 assert (await authority.access(token)).sub == ana
-        all_of.clock.ahead += 3600
+        all_of.clock.ahead += RETIRED_SECONDS
         await all_of.ring.ensure(connection)
         await keen.refresh()
         assert [key["kid"] for key in keen.jwks()["keys"]] == [all_of.ring.key.kid]

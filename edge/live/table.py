@@ -1,0 +1,300 @@
+"""Roles and turns of one open room, between its connections and `edge.dojos.turns.watch`.
+
+The watch holds the state and carries commands out; here is who is told of it, whose edits it lets through, and the end
+of a turn as the pilot's own connections see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from collab_core.admission import Dialect
+from collab_core.member import Member
+from edge.dojos.turns import commands as c
+from edge.dojos.turns.commands import Command, Refused, Who
+from edge.dojos.turns.handover import Ending, Phase, ending
+from edge.dojos.turns.rights import may_write
+from edge.dojos.turns.state import Mode, TurnState
+from edge.dojos.turns.store import NoRoom, RoomTurns
+from edge.dojos.turns.view import TurnView, milliseconds, roles_view, turn_view
+from edge.dojos.turns.watch import TurnsAway, Watch
+from edge.live import outgoing
+from edge.live.incoming import Complaint, RaiseHand, RoleRequest, TurnFlushed, TurnRequest
+from edge.live.outgoing import Message
+from edge.live.place import SeatedAdmission
+from edge.live.stage import Stage
+
+Request = TurnRequest | RoleRequest | RaiseHand | TurnFlushed
+
+_PLAIN: Final[Mapping[str, Command]] = {
+    "pause": c.Pause(),
+    "resume": c.Resume(),
+    "skip": c.Skip(),
+    "stop": c.Stop(),
+    "take": c.Take(),
+}
+
+
+class Relay:
+    """Who listens to a room's turns, once the room is open: the watch keeps it from before that on."""
+
+    def __init__(self) -> None:
+        self.target: Callable[[RoomTurns | None, RoomTurns], None] | None = None
+
+    def __call__(self, before: RoomTurns | None, after: RoomTurns) -> None:
+        if self.target is not None:
+            self.target(before, after)
+
+
+class Table:
+    """The turns of one room on this node."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        node: str,
+        stage: Stage,
+        relay: Relay,
+        members: Mapping[int, Member],
+        *,
+        tell_all: Callable[[Message], None],
+        roles_changed: Callable[[], None],
+        own: Callable[[Coroutine[object, object, None], str], None],
+    ) -> None:
+        """`node` as the watch calls this one. `members` are the room's connections, as they are at any moment."""
+        self._watch = watch
+        self._node = node
+        self._stage = stage
+        self._relay = relay
+        self._members = members
+        self._tell_all = tell_all
+        self._roles_changed = roles_changed
+        self._own = own
+        self._held = watch.held(stage.tenant, stage.room)  # at hand: it is asked for each edit
+        self._ending: Ending[int] | None = None
+        self._cut: asyncio.TimerHandle | None = None
+        relay.target = self._changed
+
+    # Rights
+
+    def may_write(self, member: Member) -> bool:
+        """Whether this member's edits are taken now, as far as turns say."""
+        held = self._held
+        if held is None:
+            return False
+        state = held.state
+        if state.mode is Mode.FREE:
+            return True
+        user, now = member.admission.user, self._watch.now()
+        if not may_write(state, user, able=_able(member), now=now):
+            return False
+        if self._ending is None or user != state.pilot or user in state.writers:
+            return True
+        return self._ending.may_write(member.number, now)
+
+    def roles(self) -> Mapping[UUID, str]:
+        """PILOT, COPILOT or SENSEI of those who are one."""
+        held = self._held
+        if held is None:
+            return {}
+        state = held.state
+        of = ((state.sensei, "SENSEI"), (state.copilot, "COPILOT"), (state.pilot, "PILOT"))
+        return {user: role for user, role in of if user is not None}
+
+    def messages(self) -> Sequence[Message]:
+        """ROLES and TURN as they are."""
+        held = self._held
+        return [] if held is None else [_roles(held), self._turn(held)]
+
+    # Coming and going
+
+    def joined(self, member: Member) -> None:
+        """A connection is there, or is something else now."""
+        user = member.admission.user
+        self._watch.enter(self._stage.tenant, self._stage.room, user, able=self._able_here(user))
+        held = self._held
+        if held is not None and held.state.handover is not None and held.state.pilot == user and _able(member):
+            self._let_finish(held, [member])
+
+    def left(self, member: Member) -> None:
+        """A connection is gone: nothing more can come of it."""
+        if self._ending is not None:
+            self._ending = self._ending.without(member.number)
+            self._see_ending()
+        user = member.admission.user
+        if any(other.admission.user == user for other in self._members.values()):
+            self._watch.enter(self._stage.tenant, self._stage.room, user, able=self._able_here(user))
+        else:
+            self._watch.leave(self._stage.tenant, self._stage.room, user)
+
+    def gone(self, user: UUID) -> None:
+        """Somebody was sent away: no grace."""
+        self._watch.leave(self._stage.tenant, self._stage.room, user)
+        self._own(self._ask(None, c.Gone(user), c.SYSTEM, None), "somebody is gone")
+
+    def close(self) -> None:
+        """The room leaves this node."""
+        self._relay.target = None
+        self._watch.shut(self._stage.tenant, self._stage.room)
+        if self._cut is not None:
+            self._cut.cancel()
+
+    # What people want
+
+    def asked(self, member: Member, request: Request) -> None:
+        """Somebody wants something about the turn. Raises `Complaint` for what makes no sense."""
+        if isinstance(request, TurnFlushed):
+            self._flushed(member, request)
+            return
+        admission = member.admission
+        assert isinstance(admission, SeatedAdmission)
+        who = Who(admission.user, leads=admission.place.leads)
+        command = self._command(who, request)
+        expected = None if isinstance(request, RaiseHand) else request.version
+        if command is not None:
+            self._own(self._ask(member, command, who, expected), "turn request")
+
+    def _command(self, who: Who, request: TurnRequest | RoleRequest | RaiseHand) -> Command | None:
+        if isinstance(request, RaiseHand):
+            return c.Hand(request.raised)
+        if isinstance(request, RoleRequest):
+            return self._role(who, request)
+        if (plain := _PLAIN.get(request.action)) is not None:
+            return plain
+        if request.action == "start":
+            return c.Start(request.seconds)
+        if request.action == "hand_over":
+            if request.to is None:
+                raise Complaint("invalid_message", "hand_over needs `to`")
+            return c.HandOver(request.to)
+        if request.seconds is None:
+            raise Complaint("invalid_message", f"{request.action} needs `seconds`")
+        return c.Extend(request.seconds) if request.action == "extend" else c.Break(request.seconds)
+
+    def _role(self, who: Who, request: RoleRequest) -> Command | None:
+        """For oneself it is what is free, or given up; for somebody else, the host's to say."""
+        held = self._held
+        user = request.user_id or who.user
+        state = held.state if held is not None else TurnState()
+        leads = who.leads or who.user == state.sensei
+        if not leads and user == who.user and request.role in ("PILOT", "COPILOT"):
+            return c.Take(copilot=request.role == "COPILOT")
+        match request.role:
+            case "PILOT":
+                return c.SetRoles(pilot=user)
+            case "COPILOT":
+                return c.SetRoles(copilot=user)
+            case "SENSEI":
+                return c.SetRoles(sensei=user)
+        if user == state.pilot:
+            return c.Skip()
+        if user == state.copilot:
+            return c.SetRoles(copilot=None)
+        return c.SetRoles(sensei=None) if user == state.sensei else None
+
+    async def _ask(self, member: Member | None, command: Command, who: Who, expected: int | None) -> None:
+        complaint: Complaint | None = None
+        try:
+            answer = await self._watch.ask(self._stage.tenant, self._stage.room, command, who, expected)
+            if isinstance(answer, Refused):
+                complaint = Complaint(answer.code, answer.message)
+        except (NoRoom, TurnsAway):
+            complaint = Complaint("turns_unavailable", "roles and turns cannot be changed at the moment; try again")
+        if complaint is not None and member is not None:
+            member.say(outgoing.error(complaint))
+
+    # What has changed
+
+    def _changed(self, before: RoomTurns | None, after: RoomTurns) -> None:
+        self._held = after
+        state = after.state
+        if before is None or _shown_roles(before) != _shown_roles(after):
+            self._tell_all(_roles(after))
+            self._roles_changed()
+        if before is None or self._shown_turn(before) != self._shown_turn(after):
+            self._tell_all(self._turn(after))
+        if state.handover is None:
+            self._ending = None
+            if self._cut is not None:
+                self._cut.cancel()
+                self._cut = None
+        elif self._ending is None or self._ending.turn_number != state.turn_number:
+            self._ending = ending(state.turn_number, state.handover.cut_at, ())
+            self._let_finish(after, [m for m in self._members.values() if m.admission.user == state.pilot])
+
+    def _let_finish(self, held: RoomTurns, pilots: Sequence[Member]) -> None:
+        """The turn ends: tell the pilot's connections, and hear them out."""
+        handover = held.state.handover
+        assert handover is not None
+        told = [member for member in pilots if _able(member) and not member.paused]
+        waiting = self._ending.waiting if self._ending is not None else frozenset()
+        self._ending = ending(held.state.turn_number, handover.cut_at, waiting | {member.number for member in told})
+        now = self._watch.now()
+        for member in told:
+            member.say(
+                {
+                    "type": "turn.ending",
+                    "number": held.state.turn_number,
+                    "cutAt": milliseconds(handover.cut_at),
+                    "serverTime": milliseconds(now),
+                }
+            )
+        if self._cut is None:
+            seconds = max(0.0, (handover.cut_at - now).total_seconds())
+            self._cut = asyncio.get_running_loop().call_later(seconds, self._cut_off)
+        self._see_ending()
+
+    def _flushed(self, member: Member, answer: TurnFlushed) -> None:
+        if self._ending is not None:
+            number = self._ending.turn_number if answer.number is None else answer.number
+            self._ending = self._ending.answered(member.number, number)
+            self._see_ending()
+
+    def _cut_off(self) -> None:
+        self._cut = None
+        self._see_ending(cut=True)
+
+    def _see_ending(self, *, cut: bool = False) -> None:
+        """Say that all the pilot's connections here have sent is in, once it is."""
+        held, over = self._held, self._ending
+        if held is None or over is None or held.state.handover is None:
+            return
+        if self._node not in held.state.handover.waiting:
+            return
+        if cut or over.phase(self._watch.now()) is not Phase.ENDING:
+            self._own(self._ask(None, c.Flushed(self._node, over.turn_number), c.SYSTEM, None), "turn flushed")
+
+    def _able_here(self, user: UUID) -> bool:
+        return any(member.admission.user == user and _able(member) for member in self._members.values())
+
+    def _turn(self, held: RoomTurns) -> Message:
+        return _message("TURN", turn_view(held.state, held.version, self._watch.now()))
+
+    def _shown_turn(self, held: RoomTurns) -> TurnView:
+        """What of a turn is news: not the time that passes."""
+        view = turn_view(held.state, 0, held.read_at)
+        return replace(view, server_time=0, remaining_ms=None if view.ends_at is not None else view.remaining_ms)
+
+
+def _able(member: Member) -> bool:
+    """Whether it is a client that can take a turn: one that can be told that it is over."""
+    return member.dialect is not Dialect.YJS and member.admission.can_write
+
+
+def _roles(held: RoomTurns) -> Message:
+    return _message("ROLES", roles_view(held.state, held.version))
+
+
+def _shown_roles(held: RoomTurns) -> object:
+    return roles_view(held.state, 0)
+
+
+def _message(kind: str, view: msgspec.Struct) -> Message:
+    fields: dict[str, Any] = msgspec.to_builtins(view)
+    return {"type": kind, **fields}
