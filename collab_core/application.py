@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collab_core.member import Member
@@ -30,8 +31,8 @@ class Application(Protocol):
         """A JSON text frame that the engine does not know came from this member. `payload` may be anything."""
         ...
 
-    def taken(self) -> None:
-        """An edit joined the document."""
+    def taken(self, author: UUID) -> None:
+        """An edit of this person's joined the document."""
         ...
 
     def flushed(self) -> None:
@@ -73,7 +74,7 @@ class NoApplication:
     def told(self, member: Member, payload: bytes) -> None:
         member.say({"type": "error", "code": "unknown_type", "message": "the only command is auth"})
 
-    def taken(self) -> None:
+    def taken(self, author: UUID) -> None:
         pass
 
     def flushed(self) -> None:

@@ -12,6 +12,9 @@ from enum import IntEnum
 class CloseCode(IntEnum):
     """Why the server ended a connection. The reason text on the wire is `label`."""
 
+    NORMAL = 1000
+    """The connection has done what it was for (RFC 6455, 7.4.1)."""
+
     # Permanent: coming back unchanged would end the same way.
     MALFORMED = 4400
     """A frame that is no valid protocol message, or an update no Yjs document can take."""

@@ -287,12 +287,12 @@ class LiveConnection(asyncio.BufferedProtocol):
         try:
             command = msgspec.json.decode(payload, type=_Command)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            member.say({"type": "error", "code": "malformed_json", "message": "not a JSON object with a type"})
+            _complain(member, "malformed_json", "not a JSON object with a type")
             return
         if command.type != "auth":
             room.application.told(member, payload)
         elif self._renewal is not None:
-            member.say({"type": "error", "code": "busy", "message": "a renewal is under way"})
+            _complain(member, "busy", "a renewal is under way")
         else:
             self._renewal = self._server.own(self._renew(member, command.token), name="renew")
 
@@ -308,7 +308,7 @@ class LiveConnection(asyncio.BufferedProtocol):
                 }
             )
         except Refused as refused:
-            member.say({"type": "error", "code": "token_refused", "message": refused.reason})
+            _complain(member, "token_refused", refused.reason)
         finally:
             self._renewal = None
 
@@ -366,3 +366,8 @@ class LiveConnection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _complain(member: Member, code: str, message: str) -> None:
+    kind = "error" if member.dialect.has_document else "ERROR"
+    member.say({"type": kind, "code": code, "message": message})

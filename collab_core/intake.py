@@ -25,7 +25,7 @@ class NotTaken(Exception):
 
 
 class Intake:
-    """The way into one room's bytes. `taken` is called after each edit that joined."""
+    """The way into one room's bytes. `taken` is called with its author after each edit that joined."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Intake:
         authorship: Authorship,
         *,
         metrics: EngineMetrics,
-        taken: Callable[[], None],
+        taken: Callable[[UUID], None],
     ) -> None:
         self._log = log
         self._view = view
@@ -70,4 +70,4 @@ class Intake:
         # Scheduled before the journal wakes: the others see the edit first, then it is made durable.
         self._broadcast.edited(member)
         self._feed.append(Entry(author, int(time.time() * 1000), screened.accepted, healed))
-        self._taken()
+        self._taken(author)

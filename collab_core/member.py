@@ -69,7 +69,7 @@ class Member:
         self.saved = SavedLedger()
         self.synced = False
         """Whether it sent a SyncStep1: from then on it gets every flush."""
-        self.asked = True
+        self.asked = dialect.has_document
         """Whether a SyncStep1 of ours is unanswered: the answer may be as large as a document."""
         self.asking: dict[int, int] | None = None
         """The state vector of a SyncStep1 that came while it was paused, to be answered when it drains."""

@@ -262,9 +262,9 @@ class Room:
     def _flushed(self) -> None:
         self.application.flushed()
 
-    def _taken(self) -> None:
+    def _taken(self, author: UUID) -> None:
         self._waiting.joined()
-        self.application.taken()
+        self.application.taken(author)
 
     def split_character(self, member: Member) -> None:
         """The member's edit cuts a character in two."""

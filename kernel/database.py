@@ -62,7 +62,11 @@ async def scope(
     """
     async with pool.acquire(timeout=acquire_seconds) as connection:
         transaction = connection.transaction()
-        await transaction.start()
+        try:
+            await transaction.start()
+        except BaseException:
+            connection.terminate()  # it may have begun: the next borrower must not find it so
+            raise
         try:
             # set_config takes a parameter where SET takes none; `true` ends it with the transaction.
             await connection.execute(

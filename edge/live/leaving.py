@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from collab_core.closes import CloseCode
 from collab_core.journal.feed import Feed
 from collab_core.member import Member
-from collab_core.wire import frames
 from edge.live import outgoing
 from edge.live.incoming import Complaint
 
 GOODBYE_SECONDS: Final = 5.0
 """How long a goodbye waits for the journal. A phone gives an app that goes to sleep about that long."""
-NORMAL: Final = 1000
-"""RFC 6455 section 7.4.1: the purpose of the connection has been fulfilled."""
 
 
 class Leaving:
@@ -57,5 +55,4 @@ class Leaving:
 
 
 def _let_go(member: Member) -> None:
-    # A close frame like any other; the peer's own ends the connection.
-    member.write(frames.encode_close(NORMAL, "goodbye"))
+    member.end(CloseCode.NORMAL, "goodbye")

@@ -121,20 +121,12 @@ class LiveRoom:
             own=house.own,
         )
         self._files = RoomFiles(room.log, stage.language)
-        self.code = JsonCode(room, files=self._files, names=self._name, may_write=self._may_write, wall=wall)
-        self._author: UUID | None = None
-        """Whose edit is just being taken."""
+        self.code = JsonCode(room, files=self._files, names=self._name, may_write=self.may_write, wall=wall)
 
     # The engine's questions
 
     def may_write(self, member: Member) -> bool:
-        """Whether an edit of this member is taken now. The engine asks right before it takes one, and says nothing more
-        of whose it was."""
-        may = self._may_write(member)
-        self._author = member.admission.user if may else None
-        return may
-
-    def _may_write(self, member: Member) -> bool:
+        """Whether an edit of this member is taken now."""
         admission = member.admission
         return admission.can_write and isinstance(admission, SeatedAdmission) and self.turns.may_write(member)
 
@@ -147,7 +139,7 @@ class LiveRoom:
         place, now = admission.place, self._now()
         changed = self.attendance.arrive(member.number, admission.user, admission.name, place, now)
         self.turns.joined(member)
-        member.say(outgoing.connected(admission, can_write=self._may_write(member), now=self._wall()))
+        member.say(outgoing.connected(admission, can_write=self.may_write(member), now=self._wall()))
         if changed:
             self.list_changed()
         show(member, self._list_now())
@@ -181,8 +173,7 @@ class LiveRoom:
         except Complaint as complaint:
             member.say(outgoing.error(complaint, ref))
 
-    def taken(self) -> None:
-        author, self._author = self._author, None
+    def taken(self, author: UUID) -> None:
         self.code.taken(author)
 
     def flushed(self) -> None:
@@ -275,7 +266,7 @@ class LiveRoom:
             self._renewing.discard(member.number)
         if isinstance(renewed, SeatedAdmission):
             member.admission = renewed
-            member.say(outgoing.connected(renewed, can_write=self._may_write(member), now=self._wall()))
+            member.say(outgoing.connected(renewed, can_write=self.may_write(member), now=self._wall()))
 
     # What everyone is told
 
@@ -368,7 +359,7 @@ class LiveRoom:
         self.turns.joined(member)
         if self.attendance.move(member.number, admission.user, place):
             self.list_changed()
-        member.say(outgoing.connected(renewed, can_write=self._may_write(member), now=self._wall()))
+        member.say(outgoing.connected(renewed, can_write=self.may_write(member), now=self._wall()))
 
     def _send_away(self, members: Sequence[Member], code: CloseCode, reason: str) -> None:
         for member in members:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -27,6 +28,7 @@ class Recorder(NoApplication):
         self.room = room
         self.writers = {"ana", "ben", "json"}
         self.calls: list[tuple[str, Any]] = []
+        self.authors: list[UUID] = []
         self.made.append(self)
 
     def may_write(self, member: Member) -> bool:
@@ -42,7 +44,8 @@ class Recorder(NoApplication):
         self.calls.append(("told", payload))
         member.say({"type": "ECHO", "you": member.admission.name})
 
-    def taken(self) -> None:
+    def taken(self, author: UUID) -> None:
+        self.authors.append(author)
         self.calls.append(("taken", self.room.view.text("t")))
 
     def flushed(self) -> None:
@@ -78,6 +81,7 @@ async def test_an_edit_is_taken_flushed_and_committed_in_this_order(made: list[R
         assert position == 2
         await ana.until_text("hello!")
         await until(lambda: ("committed", 2) in application.calls)
+        assert application.authors == [user_of("ana"), user_of("json")]
         await ana.end()
         await until(lambda: not server.hub.rooms)
         assert application.calls[-2:] == [("left", "ana"), ("close", None)]
@@ -113,10 +117,10 @@ async def test_a_json_member_has_no_document_and_says_what_the_application_knows
         await json.until(lambda: json.told_of("ECHO"))
         assert ("told", b'{"type":"RUN_CODE"}') in made[0].calls
         await json.send_raw(b"\x81\x82\x00\x00\x00\x00no")
-        await json.until(lambda: json.told_of("error"))
+        await json.until(lambda: json.told_of("ERROR"))
         await ana.type("hello")
         await ana.until_heard()
-        assert {message["type"] for message in json.told} == {"ECHO", "error"}, "no frame of Yjs, nothing of dojo.v1's"
+        assert {message["type"] for message in json.told} == {"ECHO", "ERROR"}, "no frame of Yjs, nothing of dojo.v1's"
         assert len(json.frames) == len(json.told)
         await json.send(b"\x00\x00\x01\x00")
         assert (await json.until_closed()).code == CloseCode.MALFORMED

@@ -73,13 +73,12 @@ class JsonCode:
         self._readers.pop(member.number, None)
         self._unsaved.discard(member.number)
 
-    def taken(self, author: UUID | None = None) -> None:
-        """An edit of somebody's joined the document."""
+    def taken(self, author: UUID) -> None:
+        """An edit of `author`'s joined the document."""
         self._taken += 1
         self._stale.update(self._files)
-        if author is not None:
-            self._outside.pop(author, None)
-            self._outside[author] = None
+        self._outside.pop(author, None)
+        self._outside[author] = None
 
     def flushed(self) -> None:
         """What had joined was sent to everyone with a document: now to everyone without."""

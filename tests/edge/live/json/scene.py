@@ -39,8 +39,6 @@ class CodeApplication(NoApplication):
         super().__init__(room)
         self.paths: Sequence[str] = ["main.py"]
         self.readonly: set[str] = set()
-        self.author: UUID | None = None
-        """Whose edit is taken next, where a test wants it told."""
         self.code = JsonCode(
             room, files=lambda: self.paths, names=lambda user: f"<{user.hex[:4]}>", may_write=self.may_write
         )
@@ -59,8 +57,8 @@ class CodeApplication(NoApplication):
     def told(self, member: Member, payload: bytes) -> None:
         self.code.code_update(member, payload)
 
-    def taken(self) -> None:
-        self.code.taken(self.author)
+    def taken(self, author: UUID) -> None:
+        self.code.taken(author)
 
     def flushed(self) -> None:
         self.code.flushed()

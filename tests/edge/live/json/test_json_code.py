@@ -82,10 +82,8 @@ async def test_what_clients_with_documents_type_is_told_with_its_author() -> Non
     async with scene() as here:
         ana, ben = await two(here, "one\n" + LONG)
         author = await here.author("crdt")
-        here.application.author = user_of("ana")
         ana.type("one!\n" + LONG)
         author.change(lambda text: text.insert(0, "zero "))
-        here.application.author = user_of("crdt")
         author.send()
         await here.flushed()
         [told] = ben.receive()
