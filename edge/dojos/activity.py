@@ -18,7 +18,7 @@ from edge.dojos.replay.keyframes import extend, reach, seek
 from edge.dojos.replay.player import Player
 from edge.dojos.replay.rows import PAGE_ROWS, KeptRow, owners_now, page_of
 from edge.dojos.replay.stream import SLICE_ENTRIES
-from edge.live.seed import seed_client
+from edge.dojos.seed import seed_client
 
 
 @dataclass(slots=True)

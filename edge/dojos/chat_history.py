@@ -15,9 +15,9 @@ from msgspec import Meta
 
 from edge.dojos import access
 from edge.dojos.bell import Bell
+from edge.dojos.chat_text import NotSaid, chat_text
 from edge.dojos.past import seat_of
 from edge.dojos.states import Status
-from edge.live.incoming import Complaint, chat_text
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.fields import Instant, Text
 from kernel.http.operation import SIGNED_IN, Call, Operation
@@ -139,8 +139,8 @@ class ChatHistory:
         said = call.body
         try:
             content = chat_text(said.content)
-        except Complaint as complaint:
-            raise Problem(400, complaint.code, complaint.message) from None
+        except NotSaid as refused:
+            raise Problem(400, refused.code, refused.message) from None
         room = await _check_room(call, dojo["dojo_id"], said.room_id)
         if Status(dojo["status"]).over or room["status"] != "ACTIVE":
             raise Problem(409, "dojo_over", "this room has ended")

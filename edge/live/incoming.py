@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -11,7 +10,6 @@ import msgspec
 
 from edge.live.json.positions import Position
 
-CHAT_CHARACTERS: Final = 2_000
 NAME_CHARACTERS: Final = 200
 """Of a file's path, in code points."""
 TOKEN_CHARACTERS: Final = 8_192
@@ -139,17 +137,6 @@ def read(payload: bytes) -> Incoming:
         raise Complaint("invalid_message", text[:200]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Complaint("malformed_json", "not a JSON object with a type") from None
-
-
-def chat_text(content: str) -> str:
-    """What may be stored and shown of what was said: without control characters, and not blank. Raises `Complaint`."""
-    kept = "".join(letter for letter in content if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs"))
-    text = kept.strip()
-    if not text:
-        raise Complaint("empty_message", "there is nothing to be seen in the message")
-    if len(text) > CHAT_CHARACTERS:
-        raise Complaint("message_too_long", f"a message has at most {CHAT_CHARACTERS:,} characters")
-    return text
 
 
 def check_place(place: Position) -> None:

@@ -26,13 +26,13 @@ from collab_core.journal.port import Journal
 from collab_core.member import Member
 from collab_core.room import Room
 from edge.dojos.bell import CHANNEL, Bell, read
+from edge.dojos.seed import seed
 from edge.dojos.turns.watch import Watch
 from edge.live import chat, news, stage, stays
 from edge.live.chat import ToSay
 from edge.live.commands import RoomCommands
 from edge.live.live_room import LiveRoom
 from edge.live.place import SeatedAdmission
-from edge.live.seed import seed
 from edge.live.stage import Stage
 from edge.live.table import Relay
 from kernel.database import tenant_scope

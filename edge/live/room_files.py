@@ -11,7 +11,7 @@ from pycrdt import Doc, Map
 from collab_core.engine import EngineRefused, panics_as_refusals
 from collab_core.log import RoomLog
 from edge.dojos.files import FILE_ROOT, FILES_MAP, files_of
-from edge.live.main_file import main_file
+from edge.dojos.main_file import main_file
 
 MOST: Final = 64
 """Files that JSON clients are told; the others are for clients with a document."""

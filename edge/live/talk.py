@@ -7,7 +7,8 @@ from uuid import UUID
 
 from collab_core.member import Member
 from collab_core.rate import TokenBucket
-from edge.live import chat, incoming, outgoing
+from edge.dojos.chat_text import NotSaid, chat_text
+from edge.live import chat, outgoing
 from edge.live.chat import Conversation, Said, ToSay
 from edge.live.incoming import ChatMessage, Complaint
 
@@ -48,7 +49,10 @@ class Talk:
 
     def told(self, member: Member, message: ChatMessage) -> None:
         """Somebody says something. Raises `Complaint`."""
-        text = incoming.chat_text(message.content)
+        try:
+            text = chat_text(message.content)
+        except NotSaid as refused:
+            raise Complaint(refused.code, refused.message) from None
         admission, now = member.admission, self._now()
         bucket = self._buckets.get(admission.user)
         if bucket is None:

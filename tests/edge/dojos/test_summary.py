@@ -5,7 +5,7 @@ from uuid import UUID
 
 from collab_core.journal.port import Entry
 from edge.dojos.activity import presence
-from edge.live.seed import seed_update
+from edge.dojos.seed import seed_update
 from tests.edge.dojos.past_dojo import PastDojo
 from tests.edge.dojos.replay.writing import ANA, BOB, NOON_MS
 from tests.edge.dojos.test_code import written

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.live.incoming import (
-    CHAT_CHARACTERS,
     ChatMessage,
     CodeUpdate,
     Complaint,
@@ -15,7 +14,6 @@ from edge.live.incoming import (
     RaiseHand,
     TurnFlushed,
     TurnRequest,
-    chat_text,
     check_place,
     read,
 )
@@ -68,15 +66,6 @@ def test_nothing_but_a_complaint_comes_out(payload: bytes) -> None:
     except Complaint as found:
         code = found.code
     assert code in {"malformed_json", "invalid_message", "unknown_type", "RaiseHand", "Ping", "Goodbye", "CodeUpdate"}
-
-
-def test_chat_keeps_characters_and_drops_controls() -> None:
-    assert chat_text(" a\x00\x1b[31m\u0085\n\tb \U0001f600 ") == "a[31m\n\tb \U0001f600"
-    assert len(chat_text("\U0001f600" * CHAT_CHARACTERS)) == CHAT_CHARACTERS
-    for content, code in (("", "empty_message"), (" \x00\n", "empty_message"), ("x" * 2_001, "message_too_long")):
-        with pytest.raises(Complaint) as found:
-            chat_text(content)
-        assert found.value.code == code
 
 
 @pytest.mark.parametrize("place", [Position(-1, 0), Position(0, -1), Position(2**31, 0), Position(0, 2**40)])

@@ -10,8 +10,8 @@ from pycrdt import Doc, Map, Text
 
 from collab_core.log import RoomLog
 from collab_core.wire.update import walk
+from edge.dojos.seed import seed_update
 from edge.live.room_files import LOOK_SECONDS, RoomFiles
-from edge.live.seed import seed_update
 
 
 class Room:

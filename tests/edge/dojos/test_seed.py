@@ -11,8 +11,8 @@ from pycrdt import Doc, Map, Text
 
 from collab_core.journal.memory import MemoryJournal
 from collab_core.merge import merge
-from edge.live.main_file import main_file
-from edge.live.seed import seed, seed_client, seed_update
+from edge.dojos.main_file import main_file
+from edge.dojos.seed import seed, seed_client, seed_update
 from edge.live.stage import key_of
 
 ROOM = UUID(int=5)

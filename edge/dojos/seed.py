@@ -16,7 +16,7 @@ from pycrdt import Doc, Map, Text
 from collab_core.identity import RoomKey
 from collab_core.journal.port import Entry, Journal, Row
 from edge.dojos.files import FILE_ROOT, FILES_MAP
-from edge.live.main_file import main_file
+from edge.dojos.main_file import main_file
 
 _EPOCHS = UUID("5bd0a7f2-3f0c-5c6e-9f0e-6c1c2b8b0a11")
 
