@@ -10,7 +10,7 @@ import msgspec
 
 from collab_core.limits import Limits
 from collab_core.tuning import Tuning
-from edge.identity.attempts import AttemptLimits
+from edge.identity.attempt_limits import AttemptLimits
 from edge.identity.oidc.settings import OidcSettings
 from kernel import settings as loader
 from kernel.http.limits import HttpLimits

@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from redis.asyncio import Redis
-
 from dojo.embedded.exit_of import exit_of
 from dojo.embedded.parent_death import die_with_parent
 from dojo.embedded.server_log import ServerLog
 from dojo.embedded.socket_folder import SocketFolder, SocketFolderError
-from kernel.redis import RedisAway, check, create_client
 
+PING_SECONDS: Final = 1.0
 READY_SECONDS: Final = 20.0
 """It takes some 10 ms; a cold file cache on a busy machine is the slow case."""
 LEFTOVER_SECONDS: Final = 5.0
@@ -102,18 +100,14 @@ class EmbeddedRedis:
             self._sockets.create()
         except SocketFolderError as error:
             raise EmbeddedRedisError(str(error)) from error
-        client = create_client(self.url(), name="supervisor")
+        await self._wait_alone()
+        self._sockets.socket.unlink(missing_ok=True)
+        self._process = self._spawn()
         try:
-            await self._wait_alone(client)
-            self._sockets.socket.unlink(missing_ok=True)
-            self._process = self._spawn()
-            try:
-                await self._wait_ready(client)
-            except BaseException:
-                await self.stop()
-                raise
-        finally:
-            await client.aclose()
+            await self._wait_ready()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """End it (SIGTERM, then SIGKILL). Does nothing when it is not running."""
@@ -169,34 +163,39 @@ class EmbeddedRedis:
             except OSError as error:
                 raise EmbeddedRedisError(f"cannot run {self._binary}: {error}") from error
 
-    async def _wait_alone(self, client: Redis) -> None:
+    async def _answers(self) -> bool:
+        """Whether somebody on the socket answers a PING. Asked by hand: the client library takes 0.3 s to import, and
+        nothing else of the supervisor needs it."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                reader, writer = await asyncio.open_unix_connection(str(self._sockets.socket))
+                try:
+                    writer.write(b"PING\r\n")
+                    return await reader.readline() == b"+PONG\r\n"
+                finally:
+                    writer.close()
+        except OSError:
+            return False
+
+    async def _wait_alone(self) -> None:
         """Until no other server answers on the socket: one that was killed with its parent may still be ending."""
         deadline = time.monotonic() + LEFTOVER_SECONDS
-        while True:
-            try:
-                await check(client)
-            except RedisAway:
-                return
+        while await self._answers():
             if time.monotonic() >= deadline:
                 raise EmbeddedRedisError(f"another Redis still runs on {self._data_dir}; stop it and start again")
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _wait_ready(self, client: Redis) -> None:
+    async def _wait_ready(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + READY_SECONDS
         pause = _FIRST_POLL_SECONDS
-        while True:
+        while not await self._answers():
             if self._process.poll() is not None:
                 raise self._failure(f"Redis ended with code {self._process.returncode} while starting")
-            try:
-                await check(client)
-            except RedisAway as error:
-                if time.monotonic() >= deadline:
-                    raise self._failure(f"Redis was not ready within {READY_SECONDS:g} s ({error})") from error
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _POLL_SECONDS)
-            else:
-                return
+            if time.monotonic() >= deadline:
+                raise self._failure(f"Redis was not ready within {READY_SECONDS:g} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _POLL_SECONDS)
 
     def _failure(self, what: str) -> EmbeddedRedisError:
         return EmbeddedRedisError(f"{what}; the end of {self._log.path}:\n{self.log_tail()}")

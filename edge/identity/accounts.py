@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from edge.identity.attempts import AttemptLimits, Attempts
+from edge.identity.attempt_limits import AttemptLimits
+from edge.identity.attempts import Attempts
 from edge.identity.audit_later import AuditLater
 from edge.identity.email_verification import EmailVerification
 from edge.identity.failed_logins import FailedLogins

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from edge.identity.accounts import Accounts, AccountSettings
 from edge.identity.administration import Administration
-from edge.identity.attempts import AttemptLimits
+from edge.identity.attempt_limits import AttemptLimits
 from edge.identity.passwords import PasswordHashing
 from kernel.buckets import Buckets
 from kernel.database import create_pool

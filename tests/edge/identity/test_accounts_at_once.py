@@ -8,7 +8,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from edge.identity.accounts import AccountSettings
-from edge.identity.attempts import AttemptLimits
+from edge.identity.attempt_limits import AttemptLimits
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import PASSWORD, serving_accounts
 

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
 from edge.identity.accounts import AccountSettings
-from edge.identity.attempts import AttemptLimits
+from edge.identity.attempt_limits import AttemptLimits
 from edge.identity.sessions import PER_USER
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import PASSWORD, AccountsApi, serving_accounts, until

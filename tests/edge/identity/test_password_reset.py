@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from edge.identity.accounts import AccountSettings
-from edge.identity.attempts import AttemptLimits
+from edge.identity.attempt_limits import AttemptLimits
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import PASSWORD, AccountsApi, serving_accounts
 
