@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ class Company:
     """A tenant with people who ask."""
 
     def __init__(self, session: aiohttp.ClientSession, http: str) -> None:
-        self._session = session
+        self.session = session
         self._http = http
         self.people: list[Person] = []
 
@@ -45,7 +46,7 @@ class Company:
     ) -> Any:
         """One request; its JSON, if any. Raises `LoadFailed` on another status than `status`."""
         headers = person.headers() if signed_in else {"X-Forwarded-For": person.address}
-        async with self._session.request(method, self._http + path, json=body, headers=headers) as answer:
+        async with self.session.request(method, self._http + path, json=body, headers=headers) as answer:
             content = await answer.read()
             if answer.status != status:
                 raise LoadFailed(f"{method} {path}: {answer.status} {content[:200]!r}")
@@ -89,16 +90,16 @@ async def steadily(requests: Sequence[Request], per_second: float, seconds: floa
     Time counts from the moment a request was due, not from when the generator got to it: a server that stalls is
     charged with everything that would have been asked meanwhile. Raises what a request raises.
     """
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
+    now = time.perf_counter  # the event loop's own clock counts milliseconds
+    begun = now()
     turns = itertools.cycle(requests)
 
     async def one(number: int, due: float, request: Request) -> None:
         await request(number)
-        taken.add(loop.time() - due)
+        taken.add(now() - due)
 
     async with asyncio.TaskGroup() as group:
         for number in range(int(per_second * seconds)):
             due = begun + number / per_second
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await asyncio.sleep(max(0.0, due - now()))
             group.create_task(one(number, due, next(turns)))
