@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,6 +19,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from kernel.database import FAILURES
+from kernel.lookout import Lookout
 from kernel.redis import RedisAway, or_away
 from kernel.telemetry import Sample
 from kernel.tokens import keyring
@@ -30,13 +30,6 @@ from kernel.tokens.keyring import KeyRow
 from kernel.tokens.revocations import Bearer, Revocation, Revocations
 from kernel.tokens.socket_ticket import TicketClaims, verify_socket_ticket
 
-POLL_SECONDS: Final = 4.0
-"""Longest pause between two polls. With the poll itself and a close, a revocation stays under 5 s also when Redis hangs
-without our noticing."""
-POLL_ALONE_SECONDS: Final = 2.0
-"""The same while no bell can be heard."""
-POLL_GAP_SECONDS: Final = 0.1
-"""Shortest pause: however often the bell rings, a process asks ten times a second."""
 REFRESH_SECONDS: Final = 1.0
 """For one poll. It takes a millisecond or two."""
 LOOK_BACK_SECONDS: Final = 60.0
@@ -48,9 +41,6 @@ UNVERIFIABLE_SECONDS: Final = 60.0
 REFETCH_SECONDS: Final = 1.0
 """Tokens of unknown keys make this process ask at most this often, all of them together."""
 FORGET_SECONDS: Final = 60.0
-SUBSCRIBE_AGAIN_SECONDS: Final = (0.2, 5.0)
-"""First and longest pause before Redis is tried again."""
-LISTEN_SECONDS: Final = 1.0
 CHANNEL: Final = "dojo:revocations"
 
 REVOKED: Final = "revoked"
@@ -97,10 +87,8 @@ class Authority:
         self._refetch: asyncio.Task[None] | None = None
         self._refetched_at = monotonic() - REFETCH_SECONDS
         self._one_refresh = asyncio.Lock()
-        self._bell = asyncio.Event()
-        self._hears = False
         self._listeners: list[Listener] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._lookout = Lookout(redis, CHANNEL, look=self.refresh)
 
     # Asking
 
@@ -141,12 +129,12 @@ class Authority:
     @property
     def hears(self) -> bool:
         """Whether the bell would be heard: Redis is there."""
-        return self._hears
+        return self._lookout.hears
 
     def samples(self) -> Iterator[Sample]:
         """Whether this process can tell what was revoked, as metrics."""
         yield Sample("dojo_tokens_fresh", "1 while revocations and keys are known", float(self.fresh))
-        yield Sample("dojo_tokens_bell", "1 while revocations are heard of at once, over Redis", float(self._hears))
+        yield Sample("dojo_tokens_bell", "1 while revocations are heard of at once, over Redis", float(self.hears))
 
     def jwks(self) -> dict[str, Any]:
         """The published keys as a JWK Set."""
@@ -189,22 +177,19 @@ class Authority:
     async def start(self) -> None:
         """Read everything, then keep up until `close`. Raises `AuthorityAway`."""
         await self.refresh()
-        loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self._poll(), name="poll revocations"))
-        if self._redis is not None:
-            self._tasks.append(loop.create_task(self._listen(self._redis), name="hear revocations"))
+        self._lookout.start()
 
     async def close(self) -> None:
         """Stop keeping up."""
-        tasks = [*self._tasks, *([self._refetch] if self._refetch is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._lookout.close()
+        if self._refetch is not None:
+            self._refetch.cancel()
+            await asyncio.gather(self._refetch, return_exceptions=True)
 
     async def ring(self) -> None:
         """After a commit that revoked something: tell every process, this one included. Never fails: who does not
         hear it finds out at the next poll."""
-        self._bell.set()
+        self._lookout.look_soon()
         if self._redis is not None:
             with contextlib.suppress(RedisAway), or_away():
                 await self._redis.publish(CHANNEL, b"")
@@ -251,52 +236,6 @@ class Authority:
         self._rows = keyring.published(rows, self._clock())
         self._keys = PublicKeys(row.public_jwk for row in self._rows)
 
-    async def _poll(self) -> None:
-        failures = 0
-        while True:
-            longest = POLL_SECONDS if self._hears else POLL_ALONE_SECONDS
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_jittered(longest)):
-                    await self._bell.wait()
-            self._bell.clear()
-            try:
-                await self.refresh()
-                failures = 0
-            except AuthorityAway as error:
-                failures += 1
-                if failures == 1:
-                    log.warning("%s; those who are in stay, and for a minute nothing else changes", error)
-            except Exception:  # the poll must not end, whatever it met
-                log.exception("a poll of revocations failed")
-            await asyncio.sleep(_jittered(POLL_GAP_SECONDS * 2 ** min(failures, 4)))
-
-    async def _listen(self, redis: Redis) -> None:
-        shortest, longest = SUBSCRIBE_AGAIN_SECONDS
-        pause = shortest
-        while True:
-            try:
-                async with redis.pubsub() as subscription:
-                    with or_away():
-                        await subscription.subscribe(CHANNEL)
-                        while True:
-                            message = await subscription.get_message(timeout=LISTEN_SECONDS)
-                            if message is None:
-                                continue
-                            if message["type"] == "subscribe":
-                                self._hears = True
-                                pause = shortest
-                            # Also on subscribing: it may have rung while nobody listened.
-                            self._bell.set()
-            except RedisAway as error:
-                if self._hears:
-                    log.warning("the bell of revocations is not heard, Postgres is polled more often: %s", error)
-            except Exception:  # the bell is worth trying again, whatever it met
-                log.exception("cannot listen for revocations")
-            self._hears = False
-            self._bell.set()
-            await asyncio.sleep(_jittered(pause))
-            pause = min(2 * pause, longest)
-
 
 def _revocation(record: Any) -> Revocation:
     return Revocation(
@@ -306,7 +245,3 @@ def _revocation(record: Any) -> Revocation:
         record["token_version"],
         record["revoked_at"].timestamp(),
     )
-
-
-def _jittered(seconds: float) -> float:
-    return seconds * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, hides nothing

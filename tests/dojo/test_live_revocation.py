@@ -117,7 +117,7 @@ async def test_revoked_means_gone_within_seconds_on_every_node_and_over_http(
             assert not any(part in logged for part in shown.split(".")), "no log holds a token"
             assert "token=" not in logged
             if redis_is == "killed":
-                assert "the bell of revocations is not heard" in logged, "but it says what matters"
+                assert "dojo:revocations is not heard" in logged, "but it says what matters"
     finally:
         with contextlib.suppress(ProcessLookupError):
             await server.stop()
