@@ -5,7 +5,7 @@ export default defineConfig({
     target: 'es2022',
     // The page's Content-Security-Policy allows files of its own origin only: nothing is inlined as data:.
     assetsInlineLimit: 0,
-    // The page is one editor: there is nothing in it that could be loaded later.
+    // The editor is one piece, and all of it is needed at once.
     chunkSizeWarningLimit: 700,
     license: { fileName: 'third-party-licences.md' },
     // The room, and the API's reference.

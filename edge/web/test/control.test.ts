@@ -14,8 +14,8 @@ describe('text frames', () => {
     assert.deepEqual(parseControl('{"type":"saved","upTo":3}'), { type: 'saved', upTo: 3 })
   })
 
-  test('a type of a later server is unknown, not an error', () => {
-    assert.deepEqual(parseControl('{"type":"chat","text":"hi"}'), { type: 'unknown', name: 'chat' })
+  test('a type of the application, or of a later server, is passed on as it came', () => {
+    assert.deepEqual(parseControl('{"type":"chat","text":"hi"}'), { type: 'other', fields: { type: 'chat', text: 'hi' } })
   })
 
   for (const text of [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { colorInsteadOf, colorOf, initials, inkOn, personIn } from '../src/page/person.ts'
+import { colorsOf, colorInsteadOf, colorOf, initials, inkOn, personIn } from '../src/page/person.ts'
 
 describe('people', () => {
   test('whatever stands in a presence state, a name and a colour come out', () => {
@@ -31,4 +31,12 @@ describe('people', () => {
     const other = colorInsteadOf(a, 9, others)
     assert.ok(other !== null && other !== a && other !== b)
   })
+})
+
+test('people have colours apart from each other, and keep theirs when others come', () => {
+  const ids = Array.from({ length: 10 }, (_, at) => `user-${at}`)
+  const all = colorsOf(ids)
+  assert.equal(new Set(all.values()).size, 10)
+  assert.deepEqual([...colorsOf(ids.slice(0, 4))], [...all].slice(0, 4))
+  assert.match(colorsOf([...ids, 'one more']).get('one more') ?? '', /^#[0-9a-f]{6}$/)
 })

@@ -39,7 +39,7 @@ export class ApiAway extends Error {
 }
 
 export interface Ask {
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: object
   /** Sent as bearer. */
   readonly token?: string

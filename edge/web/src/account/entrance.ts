@@ -1,5 +1,5 @@
 /** How this window gets into the room: as the person who is signed in, or as a guest where guests are let in. */
-import { GuestsNotAllowed, type TicketDesk } from '../page/ticket.ts'
+import { GuestsNotAllowed, type GuestDesk } from '../page/ticket.ts'
 import { say } from '../page/wording.ts'
 import { TokenRefused, type Credential } from '../provider/index.ts'
 import { ApiProblem, ask, textIn } from './api.ts'
@@ -9,13 +9,13 @@ const GUEST = 'guest'
 
 export class Entrance {
   readonly #session: AccountSession
-  readonly #desk: TicketDesk
+  readonly #desk: GuestDesk
   #liveUrl: string | null = null
   /** As whom this window's document was filled. It must never reach the rooms of anybody else. */
   #entered: string | null = null
   #closed = false
 
-  constructor(session: AccountSession, desk: TicketDesk) {
+  constructor(session: AccountSession, desk: GuestDesk) {
     this.#session = session
     this.#desk = desk
   }

@@ -21,6 +21,8 @@ export interface Profile {
   readonly name: string
   readonly email: string
   readonly company: string
+  /** In the company: `admin`, `host`, `member` or `guest`. */
+  readonly role: string
 }
 
 export interface SignUp {
@@ -44,6 +46,9 @@ const WORTH_LENDING = 0.5
 /** A token with less left may run out on its way: part of its life. */
 const USABLE = 0.05
 
+/** An end that the server told and a sign-out in another window this near to it are one and the same, ms. */
+const SAME_END = 3_000
+
 export class AccountSession extends ObservableV2<{ change: (state: SessionState) => void; profile: () => void }> {
   readonly #windows = new Windows((identity) => this.#onElsewhere(identity))
   #state: SessionState
@@ -53,6 +58,7 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
   #timer: ReturnType<typeof setTimeout> | undefined
   /** Raised at every sign-in and sign-out: what was asked before it counts for nothing. */
   #era = 0
+  #endedAt = Number.NEGATIVE_INFINITY
 
   constructor() {
     super()
@@ -97,7 +103,7 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
   /** End the session on the server. @throws ApiAway, ApiProblem: then it goes on, and so does the cookie. */
   async signOut(): Promise<void> {
     try {
-      await this.#bearing('/api/v1/auth/logout', { body: {} })
+      await this.ask('/api/v1/auth/logout', { body: {} })
     } catch (error) {
       if (!(error instanceof SessionEnded)) throw error
     }
@@ -107,8 +113,13 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
 
   /** A ticket that opens one socket, once. */
   async ticket(): Promise<string> {
-    const [answer] = await Promise.all([this.#bearing('/api/v1/auth/tickets', {}), this.#fetchProfile()])
+    const [answer] = await Promise.all([this.ask('/api/v1/auth/tickets', {}), this.#fetchProfile()])
     return textIn(answer, 'ticket')
+  }
+
+  /** Learn the name and the company of whoever is signed in, if that is not known yet. @throws as `ask` */
+  async meet(): Promise<void> {
+    await this.#fetchProfile()
   }
 
   /** A token with much of its life left, to renew an open connection with. */
@@ -118,7 +129,7 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
 
   /** Join another company, as the person who is signed in. */
   async acceptInvitation(token: string): Promise<void> {
-    await this.#bearing('/api/v1/invitations/accept', { body: { token } })
+    await this.ask('/api/v1/invitations/accept', { body: { token } })
   }
 
   // ---- tokens ------------------------------------------------------------------------------------------------
@@ -128,8 +139,11 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
     return this.#refresh()
   }
 
-  /** Ask with the access token; once more with a new one if it is no longer good (a changed role, another clock). */
-  async #bearing(path: string, asked: Ask): Promise<unknown> {
+  /**
+   * Ask with the access token; once more with a new one if it is no longer good (a changed role, another clock).
+   * @throws SessionEnded, ApiProblem, ApiAway
+   */
+  async ask(path: string, asked: Ask): Promise<unknown> {
     const { accessToken } = await this.#grantWith(USABLE)
     try {
       return await ask(path, { ...asked, token: accessToken })
@@ -192,8 +206,10 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
   #onRefused(): void {
     const { state } = this
     // Kept for a window that was open: the next one asks once and finds out.
-    if (state.kind === 'signed-in') this.#end({ kind: 'ended', identity: state.identity })
-    else {
+    if (state.kind === 'signed-in') {
+      this.#endedAt = performance.now()
+      this.#end({ kind: 'ended', identity: state.identity })
+    } else {
       this.#windows.remember(null)
       this.#end({ kind: 'guest' })
     }
@@ -214,8 +230,10 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
 
   #onElsewhere(identity: string | null): void {
     if (identity === null) {
-      // What an ended session's window shows may hold edits that are nowhere else.
-      if (this.#state.kind !== 'ended') this.#end({ kind: 'guest' })
+      // What an ended session's window shows may hold edits that are nowhere else. But the server's word that it is
+      // over may be here before the word of the window in which the person signed out.
+      const justEnded = performance.now() - this.#endedAt < SAME_END
+      if (this.#state.kind !== 'ended' || justEnded) this.#end({ kind: 'guest' })
       return
     }
     const { state } = this
@@ -228,10 +246,10 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
   async #fetchProfile(): Promise<void> {
     if (this.#profile !== null) return
     const era = this.#era
-    const answer = await this.#bearing('/api/v1/users/me', { method: 'GET' })
+    const answer = await this.ask('/api/v1/users/me', { method: 'GET' })
     if (era !== this.#era || !isRecord(answer)) return
     const text = (field: string) => (typeof answer[field] === 'string' ? answer[field] : '')
-    this.#profile = { name: text('fullName'), email: text('email'), company: text('companyName') }
+    this.#profile = { name: text('fullName'), email: text('email'), company: text('companyName'), role: text('role') }
     this.emit('profile', [])
   }
 

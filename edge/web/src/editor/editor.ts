@@ -26,23 +26,21 @@ import { wholeCharacters } from './whole-characters.ts'
 
 export class Editor {
   readonly #view: EditorView
-  readonly #file: string
   readonly #access = new Compartment()
   #editable = false
   #undo: Y.UndoManager | null = null
 
   /** @param parent - the element that becomes the editor's frame. */
-  constructor(parent: HTMLElement, file: string) {
-    this.#file = file
+  constructor(parent: HTMLElement) {
     this.#view = new EditorView({ parent })
   }
 
-  /** Show this document's text from now on. Edits of the text shown before cannot be undone any more. */
-  bind(doc: Y.Doc, awareness: Awareness): void {
+  /** Show this file of the document from now on. Edits of the text shown before cannot be undone any more. */
+  bind(doc: Y.Doc, awareness: Awareness, file: string): void {
     this.#undo?.destroy()
-    const text = doc.getText(`file/${this.#file}`)
+    const text = doc.getText(`file/${file}`)
     this.#undo = new Y.UndoManager(text)
-    const extensions = this.#extensions(text, awareness, this.#undo)
+    const extensions = this.#extensions(text, file, awareness, this.#undo)
     this.#view.setState(EditorState.create({ doc: text.toString(), extensions }))
   }
 
@@ -56,7 +54,7 @@ export class Editor {
     this.#view.focus()
   }
 
-  #extensions(text: Y.Text, awareness: Awareness, undoManager: Y.UndoManager): Extension {
+  #extensions(text: Y.Text, file: string, awareness: Awareness, undoManager: Y.UndoManager): Extension {
     const history = (step: () => unknown): StateCommand => ({ state }) => {
       if (!state.readOnly) step()
       return true
@@ -82,16 +80,19 @@ export class Editor {
       dropCursor(),
       EditorState.allowMultipleSelections.of(true),
       EditorState.tabSize.of(4),
-      indentUnit.of(this.#file.endsWith('.py') ? '    ' : '  '),
+      indentUnit.of(file.endsWith('.py') ? '    ' : '  '),
       indentOnInput(),
       bracketMatching(),
       closeBrackets(),
       autocompletion(),
       highlightSelectionMatches(),
-      languageOf(this.#file),
+      languageOf(file),
       placeholder(say('Type here: everybody in the room sees it at once.', 'Escreva aqui: todos veem na hora.')),
       theme,
-      EditorView.contentAttributes.of({ 'aria-label': `${this.#file}, shared text`, spellcheck: 'false' }),
+      EditorView.contentAttributes.of({
+        'aria-label': say(`${file}, shared text`, `${file}, texto compartilhado`),
+        spellcheck: 'false',
+      }),
       keymap.of([
         { key: 'Mod-z', run: undo, preventDefault: true },
         { key: 'Mod-y', mac: 'Mod-Shift-z', run: redo, preventDefault: true },

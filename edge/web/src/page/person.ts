@@ -29,6 +29,24 @@ export function colorInsteadOf(own: string, ownId: number, others: ReadonlyMap<n
   return before ? (PALETTE.find((color) => !taken.has(color)) ?? null) : null
 }
 
+/**
+ * A colour for each of these ids, apart as long as there are enough. Who comes first keeps theirs when others come, and
+ * every window that has them in the same order comes to the same colours.
+ */
+export function colorsOf(ids: Iterable<string>): ReadonlyMap<string, string> {
+  const colors = new Map<string, string>()
+  const free = new Set<string>(PALETTE)
+  for (const id of ids) {
+    let sum = 0
+    for (const letter of id) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 1_000_003
+    const own = colorOf(sum)
+    const color = free.size === 0 || free.has(own) ? own : ([...free][0] ?? own)
+    free.delete(color)
+    colors.set(id, color)
+  }
+  return colors
+}
+
 /** A colour that is the same wherever this id shows. */
 export function colorOf(id: number): string {
   return PALETTE[id % PALETTE.length] ?? '#0f766e'

@@ -11,6 +11,10 @@ export type StandingKey =
   | 'offline'
   | 'paused'
   | 'read-only'
+  /** Somebody else has the keyboard. */
+  | 'watching'
+  /** At the door, where others decide. */
+  | 'waiting'
   | 'refused'
   /** Only signing in leads on. */
   | 'sign-in'
@@ -22,6 +26,19 @@ export interface Standing {
   readonly detail: string | null
   /** Whether the text may be edited. */
   readonly editable: boolean
+}
+
+/** Why a text may not be edited that the connection would take edits of. */
+export interface Bar {
+  readonly label: string
+  readonly detail: string
+}
+
+/** What a page knows besides. */
+export interface StandingTerms {
+  readonly bar?: Bar | null
+  /** A refusal in words of the page's own; null for the usual ones. */
+  readonly explain?: (refusal: Refusal) => string | null
 }
 
 const KEPT = ' Your text stays in this window; copy what you need.'
@@ -53,7 +70,22 @@ const REFUSED_PT: Readonly<Record<number, string>> = {
  * @param edited - whether this window has edited since it was opened: only then "saved" says something.
  * @param known - whether the room's text has arrived here at least once.
  */
-export function standingOf(status: ProviderStatus, edited: boolean, known: boolean): Standing {
+export function standingOf(
+  status: ProviderStatus,
+  edited: boolean,
+  known: boolean,
+  { bar = null, explain }: StandingTerms = {},
+): Standing {
+  const standing = ofConnection(status, edited, known, explain)
+  return standing.editable && bar !== null ? { key: 'watching', ...bar, editable: false } : standing
+}
+
+function ofConnection(
+  status: ProviderStatus,
+  edited: boolean,
+  known: boolean,
+  explain: StandingTerms['explain'],
+): Standing {
   const { connection, refusal } = status
   if (refusal !== null) {
     if (refusal.code === 4401 && refusal.reason === 'no_token') {
@@ -64,9 +96,16 @@ export function standingOf(status: ProviderStatus, edited: boolean, known: boole
       ? say(KEPT, ' Seu texto fica nesta janela; copie o que precisar.')
       : ''
     const label = say('Not connected', 'Sem conexão')
-    return { key: 'refused', label, detail: explanation(refusal) + kept, editable: false }
+    return { key: 'refused', label, detail: (explain?.(refusal) ?? explanation(refusal)) + kept, editable: false }
   }
   if (connection === 'open' && status.synced) return connectedStanding(status, edited)
+  if (status.lastReason === 'waiting') {
+    const detail = say(
+      'The host has not let you in yet, or it has not begun. Keep this window open: you come in by yourself.',
+      'O anfitrião ainda não liberou sua entrada, ou ainda não começou. Deixe esta janela aberta: você entrará sozinho.',
+    )
+    return { key: 'waiting', label: say('Waiting', 'Aguardando'), detail, editable: false }
+  }
   if (status.failures > 0 || connection === 'idle') {
     const detail = known
       ? say(

@@ -15,6 +15,7 @@ const SPOKEN: ReadonlySet<StandingKey> = new Set([
   'refused',
   'sign-in',
   'unsaved',
+  'waiting',
 ])
 
 export class StatusView {

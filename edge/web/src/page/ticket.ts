@@ -6,9 +6,17 @@ import { say } from './wording.ts'
 export class GuestsNotAllowed extends TokenRefused {
   override name = 'GuestsNotAllowed'
 
-  constructor() {
-    super(4401, say('Sign in to enter this room.', 'Entre na sua conta para abrir esta sala.'))
+  constructor(message = say('Sign in to enter this room.', 'Entre na sua conta para abrir esta sala.')) {
+    super(4401, message)
   }
+}
+
+/** Where guests get what opens a connection. */
+export interface GuestDesk {
+  /** Origin of the sockets, as the last token's giver named it. */
+  readonly liveUrl: string
+  /** @throws TokenRefused if there is none however often it is asked. */
+  token(fresh: boolean): Promise<string>
 }
 
 interface Ticket {
@@ -26,7 +34,7 @@ const TOO_SHORT = 60_000
 /** For the API to answer, ms. */
 const REQUEST_TIMEOUT = 10_000
 
-export class TicketDesk {
+export class TicketDesk implements GuestDesk {
   readonly #room: string
   readonly #name: () => string
   readonly #key: string

@@ -9,8 +9,8 @@ export type ControlMessage =
   | { readonly type: 'reset'; readonly reason: string }
   | { readonly type: 'renewed'; readonly expiresAt: number; readonly canWrite: boolean }
   | { readonly type: 'error'; readonly code: string; readonly message: string }
-  /** A type this client is too old to know. Ignored, so that the server may say more later. */
-  | { readonly type: 'unknown'; readonly name: string }
+  /** A type of which only the application knows. One that nobody knows is ignored: the server may say more later. */
+  | { readonly type: 'other'; readonly fields: Readonly<Record<string, unknown>> }
 
 /** The text frame is no message of `dojo.v1`. */
 export class MalformedControl extends Error {
@@ -55,11 +55,11 @@ export function parseControl(text: string): ControlMessage {
     case 'error':
       return { type, code: stringField(fields, 'code'), message: stringField(fields, 'message') }
     default:
-      return { type: 'unknown', name: type }
+      return { type: 'other', fields }
   }
 }
 
-/** The one text frame a client sends: a fresh token for the connection that is open. */
+/** The one text frame this client sends of itself: a fresh token for the connection that is open. */
 export function authMessage(token: string): string {
   return JSON.stringify({ type: 'auth', token })
 }

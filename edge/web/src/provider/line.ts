@@ -60,6 +60,11 @@ export class Line {
     if (this.#socket.bufferedAmount > UNSENT_BOUND) this.abandon('the connection does not drain')
   }
 
+  /** Milliseconds since the server was last heard; none before the line stands. */
+  get quiet(): number {
+    return this.#opened && !this.#ended ? performance.now() - this.#heard : 0
+  }
+
   /** End the line in good order. */
   close(): void {
     this.#socket.close(1000)

@@ -18,7 +18,10 @@ export type Credential = { readonly token: string } | { readonly ticket: string 
 export interface ProviderOptions {
   /** Origin of the sockets, `ws://127.0.0.1:8081`. As a function it is asked on every attempt, after `credential`. */
   readonly liveUrl: string | (() => string)
+  /** What the windows of one browser know this room by; also its name in the address, unless `path` is given. */
   readonly room: string
+  /** Where the room's socket is, from the origin on; a query may be in it. Asked on every attempt, after `credential`. */
+  readonly path?: () => string
   readonly doc: Y.Doc
   /** Made for `doc` if it is not given. */
   readonly awareness?: Awareness

@@ -9,9 +9,10 @@ import { draftOf } from './draft.ts'
 import { Line, type LineEnd } from './line.ts'
 import { TIMINGS, TokenRefused, type Credential, type ProviderOptions, type Timings } from './options.ts'
 import { OtherTabs, type VoidNotice } from './other-tabs.ts'
-import { renewalDelay } from './renewal.ts'
+import { Renewal } from './renewal.ts'
 import { Session } from './session.ts'
 import { INITIAL_STATUS, type ProviderEvents, type ProviderStatus } from './status.ts'
+import { Surroundings } from './surroundings.ts'
 
 /** The refused document, kept until the server's version is there to compare it with. */
 interface StartingOver {
@@ -25,6 +26,8 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
   readonly #options: ProviderOptions
   readonly #timings: Timings
   readonly #tabs: OtherTabs
+  readonly #around: Surroundings
+  readonly #renewal: Renewal
   #doc: Y.Doc
   #awareness: Awareness
   #status: ProviderStatus = INITIAL_STATUS
@@ -35,7 +38,6 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
   /** Raised to make whatever an earlier attempt still awaits come to nothing. */
   #attempt = 0
   #retry: ReturnType<typeof setTimeout> | undefined
-  #renewal: ReturnType<typeof setTimeout> | undefined
   #freshToken = false
   /** A refused token is exchanged once; the second refusal in a row is final. */
   #tokenExchanged = false
@@ -50,10 +52,16 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#doc = options.doc
     this.#awareness = options.awareness ?? new Awareness(options.doc)
     this.#tabs = new OtherTabs(options.room, (notice) => this.#onVoid(notice))
-    // Absent outside browsers.
-    globalThis.addEventListener?.('online', this.#onOnline)
-    globalThis.addEventListener?.('pagehide', this.#onPageHide)
-    globalThis.addEventListener?.('pageshow', this.#onPageShow)
+    this.#renewal = new Renewal(this.#timings, {
+      renew: () => this.#inTime(options.renew()),
+      renewed: (token) => this.#line?.send(authMessage(token)),
+      failed: (error) => this.#report(error),
+    })
+    this.#around = new Surroundings({
+      back: () => this.#onBack(),
+      hidden: () => this.#onHidden(),
+      shown: () => this.#onShown(),
+    })
   }
 
   /** The document in step with the room. Another one after `reset`. */
@@ -86,6 +94,18 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#set({ connection: 'idle' })
   }
 
+  /** Say something to the application behind the room, in JSON; false if there is no connection to say it on. */
+  send(message: Readonly<Record<string, unknown>> & { readonly type: string }): boolean {
+    if (this.#line === null || this.#status.connection !== 'open') return false
+    this.#line.send(JSON.stringify(message))
+    return true
+  }
+
+  /** The application was told that its right to edit is another one now. */
+  allow(canWrite: boolean): void {
+    this.#set({ canWrite })
+  }
+
   /** Leave the room for good. The document is not destroyed: it is the application's. */
   override destroy(): void {
     if (this.#destroyed) return
@@ -95,17 +115,12 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#tabs.close()
     this.#awareness.destroy()
     this.#startingOver?.refusedAwareness.destroy()
-    globalThis.removeEventListener?.('online', this.#onOnline)
-    globalThis.removeEventListener?.('pagehide', this.#onPageHide)
-    globalThis.removeEventListener?.('pageshow', this.#onPageShow)
+    this.#around.end()
     super.destroy()
   }
 
   /** A listener that throws must not take the connection with it. */
-  override emit<NAME extends keyof ProviderEvents & string>(
-    name: NAME,
-    args: Parameters<ProviderEvents[NAME]>,
-  ): void {
+  override emit<NAME extends keyof ProviderEvents & string>(name: NAME, args: Parameters<ProviderEvents[NAME]>): void {
     try {
       super.emit(name, args)
     } catch (error) {
@@ -118,7 +133,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
   #cancel(): void {
     this.#attempt += 1
     clearTimeout(this.#retry)
-    clearTimeout(this.#renewal)
+    this.#renewal.stop()
   }
 
   async #open(): Promise<void> {
@@ -144,8 +159,8 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
   #url(credential: Credential): string {
     const { liveUrl } = this.#options
     const origin = typeof liveUrl === 'string' ? liveUrl : liveUrl()
-    const query = new URLSearchParams({ ...credential })
-    return `${origin}/api/v1/rooms/${encodeURIComponent(this.room)}/sync?${query}`
+    const path = this.#options.path?.() ?? `/api/v1/rooms/${encodeURIComponent(this.room)}/sync`
+    return `${origin}${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams({ ...credential })}`
   }
 
   async #inTime<T>(answer: Promise<T>): Promise<T> {
@@ -153,11 +168,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     const late = new Promise<never>((_, reject) => {
       deadline = setTimeout(() => reject(new Error('no token in time')), this.#timings.token)
     })
-    try {
-      return await Promise.race([answer, late])
-    } finally {
-      clearTimeout(deadline)
-    }
+    return Promise.race([answer, late]).finally(() => clearTimeout(deadline))
   }
 
   #listener(line: () => Line) {
@@ -204,7 +215,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#line = null
     this.#session?.end()
     this.#session = null
-    this.#set({ synced: false, writable: true, writableReason: null, unsavedReason: null })
+    this.#set({ synced: false, writable: true, writableReason: null, unsavedReason: null, lastReason: reason })
     this.#showLedger('disconnected')
     if (!this.#wanted) return
     if (code === UNAUTHENTICATED && (admitted || !this.#tokenExchanged)) {
@@ -216,7 +227,8 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
       this.#refuse(code, reason, explainClose(code, reason))
     } else {
       this.#freshToken = !admitted
-      this.#wait()
+      if (reason === WAITING) this.#retryIn(backoffDelay(this.#timings, 1, Math.random()))
+      else this.#wait()
     }
   }
 
@@ -229,9 +241,14 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
 
   #wait(): void {
     const failures = this.#status.failures + 1
-    this.#set({ connection: 'waiting', failures })
+    this.#set({ failures })
+    this.#retryIn(backoffDelay(this.#timings, failures, Math.random()))
+  }
+
+  #retryIn(delay: number): void {
+    this.#set({ connection: 'waiting' })
     clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => void this.#open(), backoffDelay(this.#timings, failures, Math.random()))
+    this.#retry = setTimeout(() => void this.#open(), delay)
   }
 
   // ---- what the server says ----------------------------------------------------------------------------------
@@ -242,8 +259,8 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
         const { userId, canWrite, expiresAt } = message
         this.#freshToken = false
         this.#tokenExchanged = false
-        this.#renewAt(expiresAt)
-        this.#set({ connection: 'open', userId, canWrite })
+        this.#renewal.before(expiresAt)
+        this.#set({ connection: 'open', userId, canWrite, lastReason: null })
         this.emit('joined', [{ userId, canWrite, expiresAt }])
         break
       }
@@ -267,12 +284,13 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
         break
       case 'renewed':
         this.#set({ canWrite: message.canWrite })
-        this.#renewAt(message.expiresAt)
+        this.#renewal.before(message.expiresAt)
         break
       case 'error':
         this.#report(new Error(`${message.code}: ${message.message}`))
         break
-      case 'unknown':
+      case 'other':
+        this.emit('message', [message.fields])
         break
     }
   }
@@ -289,27 +307,6 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#set({ saved })
     if (saved) this.emit('saved', [])
     else this.emit('unsaved', [reason])
-  }
-
-  #renewAt(expiresAt: number, failures = 0): void {
-    clearTimeout(this.#renewal)
-    const attempt = this.#attempt
-    const delay =
-      failures === 0
-        ? renewalDelay(Date.now(), expiresAt)
-        : backoffDelay(this.#timings, failures, Math.random())
-    this.#renewal = setTimeout(() => {
-      this.#inTime(this.#options.renew()).then(
-        (token) => {
-          if (attempt === this.#attempt) this.#line?.send(authMessage(token))
-        },
-        (error: unknown) => {
-          if (attempt !== this.#attempt) return
-          this.#report(error)
-          this.#renewAt(expiresAt, failures + 1)
-        },
-      )
-    }, delay)
   }
 
   // ---- a refused document ------------------------------------------------------------------------------------
@@ -359,28 +356,28 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#line?.abandon('another tab was told to start over')
   }
 
-  // ---- the page around it ------------------------------------------------------------------------------------
-
   /** Tell the others that this client leaves. Its clock goes up, so nothing older can bring it back. */
   #leave(): void {
     removeAwarenessStates(this.#awareness, [this.#awareness.clientID], 'leave')
   }
 
-  readonly #onOnline = (): void => {
+  /** The network or the person is back: a phone may have lost its connection without being told. */
+  #onBack(): void {
     if (this.#wanted && this.#status.connection === 'waiting') void this.#open()
+    if ((this.#line?.quiet ?? 0) > QUIET) this.#line?.abandon('nothing heard while in the background')
   }
 
-  readonly #onPageHide = (): void => {
+  #onHidden(): void {
     this.#leftState = this.#awareness.getLocalState()
     this.#leave()
   }
 
   /** Back from the browser's page cache: the page lives on where it was. */
-  readonly #onPageShow = (event: Event): void => {
-    if (!(event as PageTransitionEvent).persisted || this.#leftState === null) return
+  #onShown(): void {
+    if (this.#leftState === null) return
     this.#awareness.setLocalState(this.#leftState)
     this.#leftState = null
-    this.#onOnline()
+    this.#onBack()
   }
 
   #set(change: Partial<ProviderStatus>): void {
@@ -396,3 +393,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
 }
 
 const OTHER_TAB = 'other_tab'
+/** The server held this client at the door, where others decide. Nothing is wrong, so there is nothing to back off from. */
+const WAITING = 'waiting'
+/** The server says something at least every 10 s; longer than this and the connection is dead, ms. */
+const QUIET = 12_000

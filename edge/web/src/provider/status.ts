@@ -41,6 +41,8 @@ export interface ProviderStatus {
   readonly writable: boolean
   readonly writableReason: string | null
   readonly refusal: Refusal | null
+  /** The server's word at the end of the last connection or attempt, until the next one is admitted. */
+  readonly lastReason: string | null
   readonly userId: string | null
 }
 
@@ -54,6 +56,7 @@ export const INITIAL_STATUS: ProviderStatus = {
   writable: true,
   writableReason: null,
   refusal: null,
+  lastReason: null,
   userId: null,
 }
 
@@ -82,6 +85,8 @@ export type ProviderEvents = {
   writable: (change: { readonly value: boolean; readonly reason: string | null }) => void
   reset: (reset: Reset) => void
   refused: (refusal: Refusal) => void
+  /** The server said something in JSON that is the application's business. Any shape; it has a `type`. */
+  message: (fields: Readonly<Record<string, unknown>>) => void
   /** Something went wrong that the provider goes on from; for logs. */
   error: (error: Error) => void
 }
