@@ -1,4 +1,4 @@
-"""The `dojo` command: `serve`, `token`, `migrate`, `openapi`. Results on standard output, all else on
+"""The `dojo` command: `serve`, `token`, `migrate`, `mock`, `openapi`. Results on standard output, all else on
 standard error."""
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None, programs: Programs | None = Non
     given = _parser().parse_args(arguments)
     if given.command == "openapi":
         return _openapi(given.roles)
+    if given.command == "mock":
+        return _mock(given)
     try:
         settings = _settings(given)
         if given.command == "token":
@@ -88,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--name", metavar="N", help="what others see (default: the user as given)")
 
     commands.add_parser("migrate", parents=[shared], help="bring the database's tables up to date")
+
+    mock = commands.add_parser("mock", help="answer as Dojo does, with fixed data: for the tests of apps")
+    mock.add_argument("--port", type=int, default=0, metavar="P", help="port of HTTP (default: any free one)")
+    mock.add_argument(
+        "--live-port", type=int, default=0, metavar="Q", help="port of the sockets (default: any free one)"
+    )
+    mock.add_argument("--scenario", type=Path, metavar="FILE", help="a partner's script and failures; see docs/mock.md")
 
     openapi = commands.add_parser("openapi", help="print the API's description (OpenAPI 3.1)")
     openapi.add_argument("--roles", action="store_true", help="print the table of who may do what instead")
@@ -196,6 +205,24 @@ def _openapi(roles: bool) -> int:
     from dojo.contract import openapi_text, roles_text  # noqa: PLC0415
 
     print(roles_text() if roles else openapi_text(), end="")
+    return 0
+
+
+def _mock(given: argparse.Namespace) -> int:
+    from dojo.mock.scenario import Scenario, ScenarioError, load  # noqa: PLC0415
+    from dojo.mock.serve import Addresses, serve  # noqa: PLC0415
+    from dojo.ports import PortTaken  # noqa: PLC0415
+    from kernel.telemetry import log_to  # noqa: PLC0415
+
+    def announce(addresses: Addresses) -> None:
+        print("ready " + msgspec.json.format(msgspec.json.encode(addresses), indent=0).decode(), flush=True)
+
+    log_to(None, service="mock", level="warning")
+    try:
+        scenario = Scenario() if given.scenario is None else load(given.scenario)
+        asyncio.run(serve(scenario, given.port, given.live_port, announce))
+    except (ScenarioError, PortTaken, OSError) as error:
+        return _failed(error)
     return 0
 
 

@@ -6,7 +6,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.bench import api, ceiling, cursors, fanout, idle, opening, row_security, token_check
+from loadtests.bench import (
+    api,
+    ceiling,
+    cursors,
+    dojos,
+    fanout,
+    idle,
+    json_typists,
+    opening,
+    replaying,
+    row_security,
+    token_check,
+)
 from loadtests.bench.fanout import Measured, Shape
 from loadtests.bench.servers import DojoServer, Server
 
@@ -89,6 +101,21 @@ async def _row_security(server: Server, context: Context) -> Measured:
     return await row_security.measure(server)
 
 
+def _dojo(
+    name: str, what: str, measure: Callable[[DojoServer, float], Awaitable[Measured]], *figures: Figure
+) -> Scenario:
+    async def run(server: Server, context: Context) -> Measured:
+        assert isinstance(server, DojoServer)
+        return await measure(server, context.seconds)
+
+    return Scenario(name, what, figures, run, only_dojo=True)
+
+
+async def _replaying(server: Server, context: Context) -> Measured:
+    assert isinstance(server, DojoServer)
+    return await replaying.measure(server)
+
+
 S2 = Shape(rooms=1, members=50, writers=10, rate=5)
 S3 = Shape(rooms=1, members=200, writers=20, rate=5)
 
@@ -158,5 +185,30 @@ ALL = (
     Scenario(
         "A5", "row-level security, worst of three statements, 100,000 users",
         (Figure("rls_ratio", "times", 1.2), Figure("rls_ms", "ms")), _row_security, only_dojo=True,
+    ),
+    _dojo(
+        "D1", "a guest joins a dojo of 10 KB: request, socket, first sync, 4/s", dojos.join,
+        Figure("join_p95_ms", "ms", 60.0), Figure("join_p50_ms", "ms"), Figure("http_p95_ms", "ms"),
+        Figure("socket_p95_ms", "ms"),
+    ),
+    _dojo(
+        "D2", "the keyboard is handed over, seen by 200", dojos.handover,
+        Figure("handover_p99_ms", "ms", 50.0), Figure("handover_p50_ms", "ms"), Figure("server_cpu", "core"),
+    ),
+    _dojo(
+        "D3", "S4's load with `saved`, free in a room and in turn mode in a dojo", dojos.turns_cost,
+        Figure("adds_percent", "%", 5.0), Figure("free_cpu", "core"), Figure("turns_cpu", "core"),
+        Figure("p99_ms", "ms"),
+    ),
+    _dojo(
+        "D4", "100 typists without a CRDT in one file of 10 KB, 1 edit/s each", json_typists.measure,
+        Figure("p99_ms", "ms", 100.0), Figure("server_cpu", "core", 0.40), Figure("p50_ms", "ms"),
+    ),
+    Scenario(
+        "D5", "replay of `sveltecomponent` (18,335 transactions), opened anywhere",
+        (
+            Figure("open_p95_ms", "ms", 100.0), Figure("open_p50_ms", "ms"), Figure("text_p95_ms", "ms", 100.0),
+            Figure("first_ms", "ms"),
+        ), _replaying, lift_limits=True, only_dojo=True,
     ),
 )  # fmt: skip

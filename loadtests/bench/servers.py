@@ -147,7 +147,7 @@ class DojoServer(Server):
         """`environment` holds settings (`DOJO_...`) that differ from the defaults."""
         super().__init__()
         self._extra = dict(environment or {})
-        self._live = ""
+        self.live = ""
         self.http = ""
         self._key: SigningKey | None = None
         self.data = self._folder / "data"
@@ -162,7 +162,7 @@ class DojoServer(Server):
 
     def _take_ready(self, line: str) -> None:
         ready = json.loads(line)
-        self._live, self.http = ready["live"], ready["http"]
+        self.live, self.http = ready["live"], ready["http"]
 
     @property
     def live_pid(self) -> int:
@@ -173,7 +173,7 @@ class DojoServer(Server):
 
     def url(self, room: str, member: int) -> str:
         """Each member is a user of its own, as in a room full of people."""
-        return f"{self._live}/api/v1/rooms/{room}/sync?token={self._token(member)}"
+        return f"{self.live}/api/v1/rooms/{room}/sync?token={self._token(member)}"
 
     def _token(self, member: int) -> str:
         # Minted here and not by one `dojo token` per member: that is a process start each, for up to 2,000 members.
