@@ -60,12 +60,16 @@ def decode(data: bytes) -> list[Entry]:
         raise EnvelopeError("an empty row")
     version, body = data[:1], memoryview(data)[1:]
     try:
+        # A row has few authors and many entries, and half the time would go into making their ids.
+        users: dict[bytes, UUID] = {}
         if version == PLAIN:
             first, rows = _plain.decode(body)
-            return [Entry(UUID(bytes=author), first + offset, update) for author, offset, update in rows]
+            return [Entry(_user(users, author), first + offset, update) for author, offset, update in rows]
         if version == HEALED:
             first, healed = _healed.decode(body)
-            return [Entry(UUID(bytes=author), first + offset, update, flag) for author, offset, update, flag in healed]
+            return [
+                Entry(_user(users, author), first + offset, update, flag) for author, offset, update, flag in healed
+            ]
     except msgspec.MsgspecError as error:
         raise EnvelopeError(f"a damaged row: {error}") from error
     raise EnvelopeError(f"a row of version {data[0]}; this program reads versions 1 and 2")
@@ -74,3 +78,10 @@ def decode(data: bytes) -> list[Entry]:
 def decode_updates(data: bytes) -> list[bytes]:
     """Only the updates of one row, checked as strictly as `decode` does."""
     return [entry.update for entry in decode(data)]
+
+
+def _user(known: dict[bytes, UUID], author: bytes) -> UUID:
+    user = known.get(author)
+    if user is None:
+        user = known[author] = UUID(bytes=author)
+    return user

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import aiohttp
 from pycrdt import Doc
 
+from edge.dojos.replay.rows import SETTLED_SECONDS
 from loadtests import keystrokes, trace
 from loadtests.bench.fanout import Measured
 from loadtests.bench.gathering import Gathering, gathering
@@ -39,6 +40,8 @@ async def measure(server: DojoServer, recorded: trace.Trace | None = None) -> Me
     opened, text = Histogram(), Histogram()
     async with gathering(server, "bench-replay", 1) as gathered:
         begun, ended = await _type(gathered, recorded)
+        # Hours of typing were pressed into seconds: in a real session all but the last half minute has settled.
+        await asyncio.sleep(SETTLED_SECONDS + 1.0)
         first = await _open(gathered, (begun + ended) / 2)
         for _ in range(OPENINGS):
             moment = begun + random.uniform(0.01, 1.0) * (ended - begun)

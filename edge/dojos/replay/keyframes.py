@@ -211,13 +211,14 @@ class _Segment:
         return True
 
     def add(self, row: KeptRow) -> None:
-        times = [entry.at_ms for entry in row.entries]
+        entries = row.entries
+        times = [entry.at_ms for entry in entries]
         first = self.rows == 0
         self.first_ms = min(times) if first else min(self.first_ms, *times)
         self.last_ms = max(times) if first else max(self.last_ms, *times)
         self.rows += 1
-        self.updates += [entry.update for entry in row.entries]
-        self._bytes += sum(len(entry.update) for entry in row.entries)
+        self.updates += [entry.update for entry in entries]
+        self._bytes += sum(len(entry.update) for entry in entries)
 
 
 def _folded(state: bytes, updates: list[bytes]) -> bytes | None:

@@ -24,9 +24,9 @@ ACQUIRE_SECONDS: Final = 5.0
 """How long a page waits for a database connection."""
 LEARNT_INLINE: Final = 500
 """Entries whose authors are noted without leaving the event loop: a millisecond or two."""
-SETTLED_SECONDS: Final = 60
-"""A row's time is that of its transaction's start, and a transaction of the journal is given up after 10 s: nothing
-appears before rows that are older than this."""
+SETTLED_SECONDS: Final = 25
+"""A row's time is that of its transaction's start, and the journal's transaction, one statement and its commit, is
+given up after 10 s each: nothing appears before rows that are older than this."""
 
 
 class Position(NamedTuple):
@@ -41,10 +41,16 @@ START: Final = Position(datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0), -1)
 
 
 class KeptRow(NamedTuple):
-    """One row of the journal."""
+    """One row of the journal. Its entries are unpacked when they are asked for: whoever looks for a place in the
+    journal passes most rows by."""
 
     position: Position
-    entries: list[Entry]
+    packed: bytes
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What it holds, in arrival order."""
+        return decode(self.packed)
 
 
 class Kept(NamedTuple):
@@ -98,8 +104,7 @@ async def page_of(db: Any, tenant: UUID, room: UUID, after: Position) -> list[Ke
     """Up to `PAGE_ROWS` rows behind `after`; fewer if there are no more. `db` speaks for the tenant."""
     found = await db.fetch(_ROWS, tenant, str(room), *after, PAGE_ROWS)
     return [
-        KeptRow(Position(row["committed_at"], row["node_epoch"], row["node_sequence"]), decode(row["entries"]))
-        for row in found
+        KeptRow(Position(row["committed_at"], row["node_epoch"], row["node_sequence"]), row["entries"]) for row in found
     ]
 
 
