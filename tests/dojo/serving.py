@@ -98,8 +98,9 @@ class Serving:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def child(self, word: str) -> psutil.Process:
-        """The first child whose command line has `word` in it."""
-        return next(c for c in self.family() if any(word in part for part in c.cmdline()))
+        """The first child whose program, or an argument of it, is `word`. Not a part of one: paths hold all kinds of
+        words."""
+        return next(c for c in self.family() if any(Path(part.split(" ")[0]).name == word for part in c.cmdline()))
 
     def log(self) -> str:
         return self._log.read_text()

@@ -19,7 +19,7 @@ from dojo.process import Child, ChildFailed, Program
 from dojo.settings import Settings
 
 SETTINGS = msgspec.structs.replace(Settings(), live=msgspec.structs.replace(Settings().live, port=0))
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 30.0
 
 
 def program(mode: str, *arguments: str, ready_seconds: float = 20, stop_seconds: float = 15) -> Program:

@@ -117,6 +117,8 @@ def test_every_operation_keeps_to_its_description(dojo: RunningDojo, role: str, 
     assert len(statuses) >= len(contract.operations()) * 2 // 3
     # That the server was really asked something: it did what it was told, or not.
     if mode is GenerationMode.POSITIVE and role == "admin":
-        assert sum(any(status < 300 for status in each) for each in statuses.values()) >= len(statuses) // 3
+        # Ids are made up, so what takes one in its path is not found: that is for the walk in tests/isolation.
+        idless = [each for label, each in statuses.items() if "{" not in label]
+        assert sum(any(status < 300 for status in each) for each in idless) >= len(idless) // 2
     if mode is GenerationMode.NEGATIVE:
         assert sum(400 in each or 403 in each for each in statuses.values()) >= len(statuses) // 2

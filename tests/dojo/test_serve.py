@@ -78,7 +78,7 @@ async def test_after_kill_9_nothing_is_left_and_it_starts_again_at_once(tmp_path
 
 async def test_a_live_node_that_dies_comes_back_at_its_address(tmp_path: Path) -> None:
     async with Serving(tmp_path) as dojo:
-        dojo.child("stand_in").kill()
+        dojo.child("tests.dojo.stand_in").kill()
         await until(lambda: len(notes(dojo.notes)) == 2)
         assert notes(dojo.notes)[1]["settings"]["live"]["port"] == int(port(dojo.addresses["live"]))
         await until(lambda: any("live node is back" in message for message in dojo.messages()))

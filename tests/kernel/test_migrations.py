@@ -11,6 +11,8 @@ from dojo.embedded.postgres import EmbeddedPostgres
 from kernel.migrations import MigrationError, migrate, read_migrations
 from tests.conftest import Database
 
+JOURNAL = [f"journal/{file.name}" for file in sorted(MIGRATIONS.glob("*.sql"))]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -31,7 +33,7 @@ async def fetch(database: Database, query: str) -> list[tuple[object, ...]]:
 
 async def test_files_are_applied_once(empty_database: Database, folder: Path) -> None:
     dsn = empty_database.dsn("dojo_owner")
-    assert await migrate(dsn, [MIGRATIONS, folder]) == ["journal/0001_journal.sql", "notes/0001_notes.sql"]
+    assert await migrate(dsn, [MIGRATIONS, folder]) == [*JOURNAL, "notes/0001_notes.sql"]
     assert await migrate(dsn, [MIGRATIONS, folder]) == []
     assert await fetch(empty_database, "SELECT id FROM note") == [(1,)]
 
@@ -49,7 +51,7 @@ async def test_many_starters_at_once(empty_database: Database, folder: Path) -> 
     (folder / "0002_slow.sql").write_text("SELECT pg_sleep(0.2); INSERT INTO note VALUES (2);")
     dsn = empty_database.dsn("dojo_owner")
     results = await asyncio.gather(*(migrate(dsn, [MIGRATIONS, folder]) for _ in range(4)))
-    assert sorted(map(len, results)) == [0, 0, 0, 3]
+    assert sorted(map(len, results)) == [0, 0, 0, len(JOURNAL) + 2]
     assert await fetch(empty_database, "SELECT id FROM note ORDER BY id") == [(1,), (2,)]
 
 
@@ -62,12 +64,14 @@ async def test_roles_of_the_whole_cluster_made_by_two_databases_at_once(tmp_path
         for number in range(3):
             await superuser.execute(f"CREATE DATABASE d{number} OWNER dojo_owner")
         dsns = [server.dsn("dojo_owner", f"d{number}") for number in range(3)]
-        assert [len(done) for done in await asyncio.gather(*(migrate(dsn, [MIGRATIONS]) for dsn in dsns))] == [1, 1, 1]
+        done = await asyncio.gather(*(migrate(dsn, [MIGRATIONS]) for dsn in dsns))
+        assert done == [JOURNAL] * 3
         roles = await superuser.fetch(
             "SELECT rolname, rolbypassrls OR rolsuper AS loose, rolcanlogin FROM pg_roles"
             " WHERE rolname LIKE 'dojo%' ORDER BY 1"
         )
         assert [tuple(role) for role in roles] == [
+            ("dojo_definer", False, False),
             ("dojo_journal", False, True),
             ("dojo_owner", False, True),
             ("dojo_service", False, True),

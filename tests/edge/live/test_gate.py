@@ -30,6 +30,8 @@ KEY = SigningKey.generate()
 
 
 class Clock:
+    """Stands still, at the moment at which a test begins."""
+
     now = float(int(time.time()))
 
     def __init__(self) -> None:
@@ -56,6 +58,11 @@ def gate_of(pool: Any, clock: Clock) -> tuple[RoomGate, Authority]:
     authority = Authority(pool, None, clock=clock, monotonic=clock.monotonic)
     credentials = Credentials(authority, OneUse(pool, None), [ORIGIN, "https://Dojo.example/"], clock)
     return RoomGate(credentials, KEY.verifier()), authority
+
+
+@pytest.fixture(autouse=True)
+def _begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Clock, "now", float(int(time.time())))
 
 
 @pytest.fixture
