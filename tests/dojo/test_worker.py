@@ -149,7 +149,7 @@ async def test_a_server_runs_one_with_no_more_than_it_needs(tmp_path: Path) -> N
         assert given["mail"]["url"] == "print:"
         database = given["database"]
         assert [name for name, dsn in database.items() if dsn is not None] == ["worker"]
-        for other in ("dojo.api", "stand_in"):
+        for other in ("dojo.api", "tests.dojo.stand_in"):
             theirs = msgspec.json.decode(dojo.child(other).environ()["DOJO_SETTINGS"])
             assert theirs["database"]["worker"] is None
         keys = MasterKeys.load_or_create(dojo.data_dir / "keys" / "master.key")
