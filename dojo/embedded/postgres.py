@@ -51,7 +51,8 @@ _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "40",
+    # The processes of one Dojo may hold 40 between them (pools of the live node, the API, the worker).
+    "max_connections": "60",
     "shared_buffers": "32MB",
     # Acknowledged edits must survive a power cut: these are the defaults, stated so that no file can change them.
     "fsync": "on",
@@ -61,7 +62,7 @@ _SETTINGS: Final = {
     "max_wal_senders": "0",
     "min_wal_size": "64MB",
     "max_wal_size": "256MB",
-    # One process less per kind of helper: 40 connections of one small server need none of them.
+    # One process less per kind of background work: one small server needs none of them.
     "io_method": "sync",
     "max_worker_processes": "1",
     "max_logical_replication_workers": "0",
