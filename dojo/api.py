@@ -26,7 +26,7 @@ from dojo.guest_tickets import is_loopback
 from dojo.master_keys import master_keys
 from dojo.page import DIST, Page
 from dojo.settings import Settings
-from kernel.database import create_pool
+from kernel.database import close_pool, create_pool
 from kernel.http.answering import answering, answering_https
 from kernel.http.body import json_response
 from kernel.http.cors import Cors
@@ -40,8 +40,6 @@ from kernel.telemetry import METRICS_CONTENT_TYPE, Distribution, Readings, Sampl
 from kernel.tokens import KeyFileError, SigningKey
 from kernel.tokens.authority import AuthorityAway
 from kernel.tokens.keyring import NoSigningKey
-
-POOL_CLOSE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -118,11 +116,7 @@ async def _pool(settings: Settings) -> AsyncIterator[Any]:
     try:
         yield pool
     finally:
-        try:
-            async with asyncio.timeout(POOL_CLOSE_SECONDS):
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()
+        await close_pool(pool)
 
 
 @contextlib.asynccontextmanager

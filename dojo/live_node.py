@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -33,7 +32,7 @@ from edge.live.dojo_gate import DojoGate, renewed
 from edge.live.gate import RoomGate
 from edge.live.gates import Gates
 from edge.live.live_dojos import LiveDojos
-from kernel.database import NotDurable, create_pool
+from kernel.database import NotDurable, close_pool, create_pool
 from kernel.redis import create_client
 from kernel.settings import SettingsError
 from kernel.telemetry import METRICS_CONTENT_TYPE, Readings, exposition, log_to
@@ -51,7 +50,6 @@ DOJOS_POOL = 8
 """Connections for who enters a dojo, its chat and its turns."""
 DOJOS_SECONDS = 2.0
 """For one statement of those."""
-POOL_CLOSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -117,21 +115,13 @@ async def run(start: ChildStart) -> None:
         await authority.close()
         if redis is not None:
             await redis.aclose()
-        await _close(dojos_pool)
-        await _close(pool)
+        await close_pool(dojos_pool)
+        await close_pool(pool)
 
 
 def node_name(port: int) -> str:
     """What this node is called among those of one Dojo: the same again after a restart, if its port is."""
     return f"{socket.gethostname()}:{port or uuid4().hex}"
-
-
-async def _close(pool: Any) -> None:
-    try:
-        async with asyncio.timeout(POOL_CLOSE_SECONDS):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
 
 
 def _plain(hub: Hub, writer: JournalWriter, authority: Authority, dojos: LiveDojos) -> Callable[[str], PlainAnswer]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from kernel.http.operation import Origin
+from kernel.http.operation import Call, Origin
 
 ACTION_CHARACTERS: Final = 60
 
@@ -40,4 +40,19 @@ async def append(
         origin.network if origin is not None else None,
         origin.request_id if origin is not None else None,
         msgspec.json.encode(details or {}).decode(),
+    )
+
+
+async def note(
+    call: Call[Any, Any], action: str, target: UUID, details: Mapping[str, str | int | bool | None] | None = None
+) -> None:
+    """`append` of what the caller did, in the transaction of the call."""
+    await append(
+        call.db,
+        tenant=call.caller.tenant,
+        actor=call.caller.user,
+        action=action,
+        target=target,
+        origin=call.origin,
+        details=details,
     )

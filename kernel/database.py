@@ -19,6 +19,7 @@ FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, async
 """What asyncpg raises when a statement was not carried out, or when nobody knows (`TimeoutError` is an `OSError`). A
 connection that is cut at the wrong moment even breaks asyncpg's own state: that is its `InternalClientError`."""
 CONNECT_SECONDS: Final = 5.0
+POOL_CLOSE_SECONDS: Final = 2.0
 POOL_IDLE_SECONDS: Final = 300.0
 """A pooled connection unused for this long is given back to the server."""
 
@@ -49,6 +50,15 @@ async def create_pool(dsn: str, *, name: str, statement_seconds: float, max_size
         max_inactive_connection_lifetime=POOL_IDLE_SECONDS,
         **_options(name, statement_seconds),
     )
+
+
+async def close_pool(pool: Any) -> None:
+    """Give back all connections; those that are still in use after `POOL_CLOSE_SECONDS` are cut off."""
+    try:
+        async with asyncio.timeout(POOL_CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 @asynccontextmanager

@@ -14,7 +14,6 @@ from edge.dojos import access, seats
 from edge.dojos.bell import Bell
 from edge.dojos.invitation_mail import dojo_invitation
 from edge.dojos.joining import Joined, joined
-from edge.dojos.lifecycle import note
 from edge.dojos.refusals import no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat, Way, Why
 from edge.dojos.states import Status
@@ -22,6 +21,7 @@ from edge.identity import outbox
 from edge.identity.credentials import email_of, invalid_email
 from edge.identity.mail.port import MailRefused
 from edge.identity.unshown import Unshown
+from kernel import audit
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.fields import Email, Instant, Secret
 from kernel.http.operation import SIGNED_IN, Call, Operation
@@ -170,7 +170,9 @@ class DojoInvitations:
         except MailRefused:
             raise invalid_email() from None
         await outbox.put(db, self._keys, mail)
-        await note(call, "dojo.invited", row["invitation_id"], {"dojo": str(dojo["dojo_id"]), "role": call.body.role})
+        await audit.note(
+            call, "dojo.invited", row["invitation_id"], {"dojo": str(dojo["dojo_id"]), "role": call.body.role}
+        )
         return _view(row)
 
     async def list_dojo_invitations(self, call: Call[None, DojoInvitationQuery]) -> Page[DojoInvitationView]:
@@ -207,7 +209,7 @@ class DojoInvitations:
                 tenant,
                 call.ids["invitationId"],
             )
-            await note(call, "dojo.invitation_revoked", call.ids["invitationId"], {"dojo": str(dojo["dojo_id"])})
+            await audit.note(call, "dojo.invitation_revoked", call.ids["invitationId"], {"dojo": str(dojo["dojo_id"])})
 
     async def accept_dojo_invitation(self, call: Call[DojoAcceptance, None]) -> Joined:
         """Take the seat one was invited to.
@@ -244,7 +246,7 @@ class DojoInvitations:
             caller.tenant,
             row["invitation_id"],
         )
-        await note(call, "dojo.invitation_accepted", row["invitation_id"], {"dojo": str(row["dojo_id"])})
+        await audit.note(call, "dojo.invitation_accepted", row["invitation_id"], {"dojo": str(row["dojo_id"])})
         await self._bell.after_commit(call, row["dojo_id"])
         return await joined(db, caller.tenant, seat)
 

@@ -10,11 +10,11 @@ from msgspec import Meta
 
 from edge.dojos import access, join_codes, seats
 from edge.dojos.bell import Bell
-from edge.dojos.lifecycle import note
 from edge.dojos.refusals import invalid_code, no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.dojos.states import Status
 from edge.identity.unshown import Unshown
+from kernel import audit
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.operation import SIGNED_IN, Call, Operation, Origin
 from kernel.http.problem import too_many
@@ -102,7 +102,7 @@ class Joining:
             seat = await seats.take(db, caller.tenant, dojo, who, Way.CODE)
         except NoSeat as none:
             raise (no_seat(none.why) if none.why is Why.FULL else invalid_code()) from None
-        await note(call, "dojo.joined", dojo, {"by": Way.CODE.value, "waiting": seat.waiting})
+        await audit.note(call, "dojo.joined", dojo, {"by": Way.CODE.value, "waiting": seat.waiting})
         await self._bell.after_commit(call, dojo)
         return await joined(db, caller.tenant, seat)
 
@@ -118,7 +118,7 @@ class Joining:
             row["dojo_id"],
             join_codes.hashed(code),
         )
-        await note(call, "dojo.join_code_rotated", row["dojo_id"])
+        await audit.note(call, "dojo.join_code_rotated", row["dojo_id"])
         return NewJoinCode(join_code=join_codes.shown(code))
 
 

@@ -171,7 +171,7 @@ class Lifecycle:
             shown,
             names.key(shown),
         )
-        await note(call, "dojo.created", dojo, {"private": body.is_private, "guests": body.allow_guests})
+        await audit.note(call, "dojo.created", dojo, {"private": body.is_private, "guests": body.allow_guests})
         return await created_dojo(db, caller.tenant, dojo, join_codes.shown(code))
 
     async def get_dojo(self, call: Call[None, None]) -> DojoDetail:
@@ -200,7 +200,7 @@ class Lifecycle:
                 row["dojo_id"],
                 *changes.values(),
             )
-            await note(call, "dojo.changed", row["dojo_id"], {"fields": ",".join(sorted(changes))})
+            await audit.note(call, "dojo.changed", row["dojo_id"], {"fields": ",".join(sorted(changes))})
             await self._bell.after_commit(call, row["dojo_id"])
         return await dojo_view(call.db, tenant, row["dojo_id"])
 
@@ -238,7 +238,7 @@ class Lifecycle:
                 row["dojo_id"],
                 locked,
             )
-            await note(call, "dojo.locked" if locked else "dojo.unlocked", row["dojo_id"])
+            await audit.note(call, "dojo.locked" if locked else "dojo.unlocked", row["dojo_id"])
             await self._bell.after_commit(call, row["dojo_id"])
         return await dojo_view(call.db, tenant, row["dojo_id"])
 
@@ -265,7 +265,7 @@ class Lifecycle:
                 await take_all(call.db, tenant, dojo)
             if wanted.over:
                 await _close(call.db, tenant, dojo, wanted)
-            await note(call, f"dojo.{_DONE[wanted]}", dojo)
+            await audit.note(call, f"dojo.{_DONE[wanted]}", dojo)
             await self._bell.after_commit(call, dojo)
         return await dojo_view(call.db, tenant, dojo)
 
@@ -276,21 +276,6 @@ _DONE: Final = {
     Status.FAILED: "failed",
     Status.CANCELLED: "cancelled",
 }
-
-
-async def note(
-    call: Call[Any, Any], action: str, target: UUID, details: Mapping[str, str | int | bool | None] | None = None
-) -> None:
-    """An entry of the audit log about the caller."""
-    await audit.append(
-        call.db,
-        tenant=call.caller.tenant,
-        actor=call.caller.user,
-        action=action,
-        target=target,
-        origin=call.origin,
-        details=details,
-    )
 
 
 async def _close(db: Any, tenant: UUID, dojo: UUID, status: Status) -> None:

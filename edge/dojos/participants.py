@@ -9,11 +9,11 @@ import msgspec
 
 from edge.dojos import access, seats
 from edge.dojos.bell import Bell
-from edge.dojos.lifecycle import note
 from edge.dojos.refusals import no_seat, over
 from edge.dojos.seats import NoSeat
 from edge.dojos.states import Status
 from edge.dojos.views import PARTICIPANTS, ParticipantView, Standing, participant_view
+from kernel import audit
 from kernel.http.operation import SIGNED_IN, Call, Operation
 from kernel.http.pagination import Page, PageQuery, page_of
 from kernel.http.problem import Problem, not_found
@@ -155,7 +155,7 @@ class Participants:
 
     async def _note(self, call: Call[Any, None], action: str, details: dict[str, str] | None = None) -> None:
         dojo = call.ids["dojoId"]
-        await note(call, action, call.ids["userId"], {"dojo": str(dojo), **(details or {})})
+        await audit.note(call, action, call.ids["userId"], {"dojo": str(dojo), **(details or {})})
         await self._bell.after_commit(call, dojo)
 
 

@@ -9,12 +9,12 @@ import msgspec
 
 from edge.dojos import access, seats
 from edge.dojos.bell import Bell
-from edge.dojos.lifecycle import note
 from edge.dojos.refusals import no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat
 from edge.dojos.states import Status
 from edge.dojos.views import ROOMS, RoomStatus, RoomView, room_view
 from edge.identity.me import shown_name
+from kernel import audit
 from kernel.http.fields import Name
 from kernel.http.operation import SIGNED_IN, Call, Operation
 from kernel.http.pagination import Page, PageQuery, page_of
@@ -115,7 +115,7 @@ class Rooms:
             shown_name(call.body.name),
             sensei or call.caller.user,
         )
-        await note(call, "dojo.room_created", room, {"dojo": str(dojo["dojo_id"])})
+        await audit.note(call, "dojo.room_created", room, {"dojo": str(dojo["dojo_id"])})
         await self._bell.after_commit(call, dojo["dojo_id"])
         return await _view(call, room)
 
@@ -219,7 +219,7 @@ class Rooms:
             tenant,
             room,
         )
-        await note(call, "dojo.room_completed", room, {"outcome": call.query.outcome})
+        await audit.note(call, "dojo.room_completed", room, {"outcome": call.query.outcome})
         await self._bell.after_commit(call, dojo["dojo_id"])
         return await _view(call, room)
 

@@ -176,7 +176,7 @@ class Invitations:
         except MailRefused:
             raise invalid_email() from None
         await outbox.put(db, self._keys, mail)
-        await _note(call, "invitation.created", row["invitation_id"], {"role": role.value})
+        await audit.note(call, "invitation.created", row["invitation_id"], {"role": role.value})
         return _view(row)
 
     async def list_invitations(self, call: Call[None, InvitationQuery]) -> Page[InvitationView]:
@@ -210,7 +210,7 @@ class Invitations:
                 tenant,
                 invitation,
             )
-            await _note(call, "invitation.revoked", invitation, {})
+            await audit.note(call, "invitation.revoked", invitation, {})
 
     async def accept_invitation(self, call: Call[Acceptance, None]) -> Accepted:
         """Join another company as the person one is.
@@ -308,18 +308,6 @@ def _hash(token: str) -> bytes:
 
 def _not_good() -> Problem:
     return Problem(400, "invalid_invitation", "this invitation is not good, not any more, or for another e-mail")
-
-
-async def _note(call: Call[Any, Any], action: str, target: UUID, details: dict[str, str]) -> None:
-    await audit.append(
-        call.db,
-        tenant=call.caller.tenant,
-        actor=call.caller.user,
-        action=action,
-        target=target,
-        origin=call.origin,
-        details=details,
-    )
 
 
 def _view(row: Any) -> InvitationView:
