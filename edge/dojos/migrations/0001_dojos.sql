@@ -156,7 +156,7 @@ CREATE TABLE dojo_room_commands (
     command_id uuid NOT NULL DEFAULT gen_random_uuid(),
     room_id uuid NOT NULL,
     user_id uuid NOT NULL,
-    kind varchar(20) NOT NULL CHECK (kind IN ('RESTORE', 'CHAT')),
+    kind varchar(20) NOT NULL CHECK (kind IN ('RESTORE')),
     payload jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     done_at timestamptz,

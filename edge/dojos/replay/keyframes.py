@@ -19,7 +19,6 @@ from collab_core.opening import fold
 from collab_core.wire.messages import EMPTY_UPDATE
 from edge.dojos.replay.player import whole
 from edge.dojos.replay.rows import PAGE_ROWS, START, Kept, KeptRow, Position, kept, page_of, settled_before
-from kernel.database import tenant_scope
 
 SEGMENT_ENTRIES: Final = 2_000
 """Merging so many with a state takes about 10 ms, and a keyframe of a long session a few kilobytes."""
@@ -27,7 +26,6 @@ SEGMENT_BYTES: Final = 2 * 1024 * 1024
 """A few large entries are a segment, too."""
 SEGMENTS_AT_ONCE: Final = 100
 """Made in one transaction at most; the rest the next time."""
-ACQUIRE_SECONDS: Final = 5.0
 
 
 class NotReplayable(Exception):
@@ -175,18 +173,6 @@ async def extend(db: Any, tenant: UUID, room: UUID) -> int:
             break
         after = page[-1].position
     return made
-
-
-class Keyframes:
-    """Makes keyframes ahead of time: when a dojo ends, say. `pool` has connections of the services' role."""
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-
-    async def extend(self, tenant: UUID, room: UUID) -> int:
-        """See `extend`, in a transaction of its own."""
-        async with tenant_scope(self._pool, tenant, acquire_seconds=ACQUIRE_SECONDS) as db:
-            return await extend(db, tenant, room)
 
 
 class _Segment:

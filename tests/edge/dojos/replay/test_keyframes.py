@@ -11,7 +11,7 @@ from collab_core.journal.port import Entry, Row
 from collab_core.journal.postgres import PostgresJournal
 from collab_core.opening import fold
 from edge.dojos.replay import keyframes
-from edge.dojos.replay.keyframes import Keyframes, NotReplayable, Reach, extend, reach, seek
+from edge.dojos.replay.keyframes import NotReplayable, Reach, extend, reach, seek
 from edge.dojos.replay.player import texts_in
 from edge.dojos.replay.rows import state_now
 from kernel.database import tenant_scope
@@ -44,7 +44,8 @@ async def reached(pool: asyncpg.Pool, room: RoomKey) -> Reach:
 
 
 async def extended(pool: asyncpg.Pool, room: RoomKey) -> int:
-    return await Keyframes(pool).extend(room.tenant, UUID(room.room))
+    async with tenant_scope(pool, room.tenant) as db:
+        return await extend(db, room.tenant, UUID(room.room))
 
 
 async def an_hour_later(everything: asyncpg.Connection) -> None:

@@ -12,7 +12,8 @@ from collab_core.journal.port import Entry
 from collab_core.opening import fold
 from edge.dojos.replay import keyframes, stream
 from edge.dojos.replay.edits import Edit
-from edge.dojos.replay.keyframes import Keyframes
+from edge.dojos.replay.keyframes import extend
+from kernel.database import tenant_scope
 from loadtests.keystrokes import scripts
 from loadtests.trace import TRACES, load
 from tests.edge.dojos.past_dojo import PastDojo, instant
@@ -143,7 +144,8 @@ async def test_a_long_session_opens_at_any_point_at_once(past: PastDojo, monkeyp
     await past.write([Entry(past.ana.user, NOON_MS + 200 * at, update) for at, update in enumerate(updates)])
     await past.api.everything.execute("UPDATE collab_journal SET committed_at = committed_at - interval '1 hour'")
     await past.journal.compact(past.key, fold)
-    assert await Keyframes(past.api.pool).extend(past.ana.tenant, UUID(past.room_id)) == len(updates) // 2_000
+    async with tenant_scope(past.api.pool, past.ana.tenant) as db:
+        assert await extend(db, past.ana.tenant, UUID(past.room_id)) == len(updates) // 2_000
     took = []
     moments = [instant(NOON_MS + 200 * number) for number in (0, 1_999, 2_000, 5_003, 11_111, len(updates) - 1)]
     texts = []
