@@ -15,7 +15,7 @@ from uuid import UUID
 from collab_core.authorship import learn
 from collab_core.identity import RoomKey
 from collab_core.journal import envelope
-from collab_core.journal.port import Entry, Fold, JournalUnavailable, Loaded, Row
+from collab_core.journal.port import BEGINNING, Entry, Fold, JournalUnavailable, Loaded, Row
 from collab_core.owners import Owners
 
 
@@ -36,6 +36,7 @@ class MemoryStore:
 
     bases: dict[RoomKey, bytes] = field(default_factory=dict)
     owners: dict[RoomKey, bytes] = field(default_factory=dict)
+    folded_at: dict[RoomKey, datetime] = field(default_factory=dict)
     rows: dict[tuple[UUID, int], StoredRow] = field(default_factory=dict)
     history: list[StoredRow] = field(default_factory=list)
     folding: set[RoomKey] = field(default_factory=set)
@@ -102,14 +103,20 @@ class MemoryJournal:
 
     async def load(self, key: RoomKey) -> Loaded:
         """See the port."""
+        return await self.since(key, BEGINNING)
+
+    async def since(self, key: RoomKey, moment: datetime) -> Loaded:
+        """See the port."""
         await self._answer()
-        entries = [entry for row in self._rows(key) for entry in envelope.decode(row.entries)]
-        return Loaded(
-            self.store.bases.get(key, b""),
-            [entry.update for entry in entries],
-            self.store.owners.get(key, b""),
-            entries,
-        )
+        now = datetime.now(UTC)
+        folded_at = self.store.folded_at.get(key, BEGINNING)
+        base = self.store.bases.get(key, b"") if folded_at >= moment else b""
+        rows = [
+            Row(key, row.epoch, row.sequence, envelope.decode(row.entries))
+            for row in self._rows(key)
+            if row.committed_at >= moment
+        ]
+        return Loaded(base, rows, self.store.owners.get(key, b"") if base else b"", now)
 
     async def compact(self, key: RoomKey, fold: Fold) -> int:
         """See the port. As in Postgres, appends and other rooms go on between reading and writing."""
@@ -128,6 +135,7 @@ class MemoryJournal:
             await self._answer()
             self.store.bases[key] = folded
             self.store.owners[key] = owners.pack()
+            self.store.folded_at[key] = datetime.now(UTC)
             for row in rows:
                 self.store.history.append(self.store.rows.pop((row.epoch, row.sequence)))
             return len(rows)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from collab_core.identity import RoomKey
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Entry(NamedTuple):
@@ -40,15 +43,26 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A room as the journal knows it, read in one statement: the base (`b""` if there is none yet) and the
-    updates of all unfolded rows. The rows' order is not causal: merge them as bytes before a document sees them.
+    """A room as the journal knows it, read in one statement: the base (`b""` if there is none yet) and all unfolded
+    rows. The rows' order is not causal: merge their updates as bytes before a document sees them.
 
-    `owners` says whose structs the base holds (`collab_core.owners`), `entries` who sent the updates and when."""
+    `owners` says whose structs the base holds (`collab_core.owners`). `moment` is when this was read, by the store's
+    clock, for `Journal.since`."""
 
     base: bytes
-    updates: Sequence[bytes]
+    rows: Sequence[Row] = ()
     owners: bytes = b""
-    entries: Sequence[Entry] = ()
+    moment: datetime = BEGINNING
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Who sent the rows' updates, and when."""
+        return [entry for row in self.rows for entry in row.entries]
+
+    @property
+    def updates(self) -> list[bytes]:
+        """The rows' updates."""
+        return [entry.update for row in self.rows for entry in row.entries]
 
 
 class JournalUnavailable(Exception):
@@ -64,6 +78,12 @@ class Journal(Protocol):
 
     async def load(self, key: RoomKey) -> Loaded:
         """Base plus unfolded rows of one room, in one statement."""
+        ...
+
+    async def since(self, key: RoomKey, moment: datetime) -> Loaded:
+        """What `load` gives, without what was there already when a former answer of that `moment` was read. May give
+        some of that again: a row that was being committed then has an earlier time than its commit. The base is given
+        (else `b""`) if anything was folded since."""
         ...
 
     async def append(self, rows: Sequence[Row]) -> None:

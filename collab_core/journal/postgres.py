@@ -11,9 +11,8 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -21,14 +20,14 @@ import asyncpg
 from collab_core.authorship import learn
 from collab_core.identity import RoomKey
 from collab_core.journal import envelope
-from collab_core.journal.port import Entry, Fold, JournalUnavailable, Loaded, Row
+from collab_core.journal.port import BEGINNING, Entry, Fold, JournalUnavailable, Loaded, Row
 from collab_core.owners import Owners
 from kernel.database import FAILURES, NotDurable, check_durability, connect, create_pool, tenant_scope
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
-
 APPEND_SECONDS: Final = 10.0
 """For one group commit. Then its outcome is unknown, and the same rows are sent again on a new connection."""
+COMMIT_LATEST: Final = timedelta(seconds=1.5 * APPEND_SECONDS)
+"""A row's time is its transaction's start, and it can be seen so much later at most."""
 ROOM_SECONDS: Final = 30.0
 """For one statement of a load, a fold or a page of history, and for the wait for a pooled connection."""
 CLOSE_SECONDS: Final = 5.0
@@ -47,12 +46,16 @@ INSERT INTO collab_journal (tenant_id, room, node_epoch, node_sequence, entries)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::bytea[])
 ON CONFLICT DO NOTHING
 """
-# One statement, one snapshot: a fold committing meanwhile is seen as a whole or not at all.
+# One statement, one snapshot: a fold committing meanwhile is seen as a whole or not at all. Its last line says when.
 _LOAD: Final = """
-SELECT NULL::uuid AS node_epoch, NULL::bigint AS node_sequence, base AS bytes, owners
-FROM collab_base LEFT JOIN collab_owners USING (tenant_id, room) WHERE tenant_id = $1 AND room = $2
+SELECT NULL::uuid AS node_epoch, NULL::bigint AS node_sequence, base AS bytes, owners, NULL::timestamptz AS moment
+FROM collab_base LEFT JOIN collab_owners USING (tenant_id, room)
+WHERE tenant_id = $1 AND room = $2 AND folded_at >= $3
 UNION ALL
-SELECT node_epoch, node_sequence, entries, NULL FROM collab_journal WHERE tenant_id = $1 AND room = $2
+SELECT node_epoch, node_sequence, entries, NULL, NULL FROM collab_journal
+WHERE tenant_id = $1 AND room = $2 AND committed_at >= $3
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, now()
 """
 _SAVE_BASE: Final = """
 INSERT INTO collab_base AS old (tenant_id, room, base, rows_folded) VALUES ($1, $2, $3, $4)
@@ -134,6 +137,8 @@ class PostgresJournal:
         """See the port. One statement, hence one transaction, on the one appending connection."""
         if not rows:
             return
+        # Two nodes may bring the same rows at one moment, and each waits for the other's: always in the same order.
+        rows = sorted(rows, key=lambda row: (row.epoch, row.sequence))
         columns = (
             [row.key.tenant for row in rows],
             [row.key.room for row in rows],
@@ -156,12 +161,18 @@ class PostgresJournal:
 
     async def load(self, key: RoomKey) -> Loaded:
         """See the port. Raises `EnvelopeError` if a row is damaged: a room of which a part is missing is not opened."""
+        return await self._load(key, BEGINNING)
+
+    async def since(self, key: RoomKey, moment: datetime) -> Loaded:
+        """See the port. Raises as `load` does."""
+        return await self._load(key, moment - COMMIT_LATEST)
+
+    async def _load(self, key: RoomKey, moment: datetime) -> Loaded:
         with _unavailable("load"):
             async with tenant_scope(self._pool, key.tenant, acquire_seconds=ROOM_SECONDS) as connection:
-                found = await connection.fetch(_LOAD, key.tenant, key.room)
-        base, owners, rows = _split(found)
-        entries = [entry for row in rows for entry in envelope.decode(row["bytes"])]
-        return Loaded(base, [entry.update for entry in entries], owners, entries)
+                found = _split(await connection.fetch(_LOAD, key.tenant, key.room, moment))
+        rows = [Row(key, row["node_epoch"], row["node_sequence"], envelope.decode(row["bytes"])) for row in found.rows]
+        return Loaded(found.base, rows, found.owners, found.moment)
 
     async def compact(self, key: RoomKey, fold: Fold) -> int:
         """See the port. What `fold` raises comes out as it is, and nothing is changed then."""
@@ -175,7 +186,7 @@ class PostgresJournal:
         The times are the server's, of the transaction's start. A row that was sent twice (an answer was lost, and the
         first was folded before the second came) is given once, unless 10,000 others lie between.
         """
-        position: tuple[datetime, UUID, int] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0), -1)
+        position: tuple[datetime, UUID, int] = (BEGINNING, UUID(int=0), -1)
         given: OrderedDict[tuple[UUID, int], None] = OrderedDict()
         while True:
             with _unavailable("history"):
@@ -217,7 +228,7 @@ class PostgresJournal:
     async def _compact(self, connection: Any, key: RoomKey, fold: Fold) -> int:
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _lock_number(key)):
             return 0
-        base, packed, rows = _split(await connection.fetch(_LOAD, key.tenant, key.room))
+        base, packed, rows, _ = _split(await connection.fetch(_LOAD, key.tenant, key.room, BEGINNING))
         if not rows:
             return 0
         entries = [entry for row in rows for entry in envelope.decode(row["bytes"])]
@@ -243,15 +254,25 @@ class PostgresJournal:
         return moved
 
 
-def _split(found: Sequence[Any]) -> tuple[bytes, bytes, list[Any]]:
+class _Found(NamedTuple):
+    base: bytes
+    owners: bytes
+    rows: list[Any]
+    moment: datetime
+
+
+def _split(found: Sequence[Any]) -> _Found:
     base = owners = b""
     rows = []
+    moment = BEGINNING
     for row in found:
-        if row["node_epoch"] is None:
+        if row["moment"] is not None:
+            moment = row["moment"]
+        elif row["node_epoch"] is None:
             base, owners = row["bytes"], row["owners"] or b""
         else:
             rows.append(row)
-    return base, owners, rows
+    return _Found(base, owners, rows, moment)
 
 
 def _lock_number(key: RoomKey) -> int:

@@ -23,7 +23,7 @@ from typing import Final
 from uuid import UUID
 
 from collab_core.identity import RoomKey
-from collab_core.journal.feed import ENTRY_OVERHEAD_BYTES, Feed, Taken, notify
+from collab_core.journal.feed import Cut, Feed, notify
 from collab_core.journal.port import Journal, JournalUnavailable, Row
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class JournalWriter:
         interval_seconds: float = 0.005,
         unsaved_after: float = 2.0,
     ) -> None:
+        self.epoch = epoch
         self.health = Health.OK
         self.on_health: list[Callable[[Health], None]] = []
         self.backlog_bytes = 0
@@ -77,7 +78,6 @@ class JournalWriter:
         self.last_commit_seconds = 0.0
         """How long the last answered attempt took."""
         self._journal = journal
-        self._epoch = epoch
         self._bound = backlog_bytes
         self._bound_per_room = backlog_bytes_per_room
         self._interval = interval_seconds
@@ -105,6 +105,11 @@ class JournalWriter:
         if self.full:
             asyncio.get_running_loop().call_soon(feed._tell_full)
         return feed
+
+    def next_sequence(self) -> int:
+        """The number of the next row."""
+        self._sequence += 1
+        return self._sequence
 
     def start(self) -> None:
         """Begin to commit, on the running event loop."""
@@ -185,35 +190,21 @@ class JournalWriter:
             if self._queue:
                 await self._commit(self._take())
 
-    def _take(self) -> list[Taken]:
-        taken: list[Taken] = []
+    def _take(self) -> list[Cut]:
+        taken: list[Cut] = []
         entries_left, bytes_left = COMMIT_ENTRIES, COMMIT_BYTES
         while self._queue and len(taken) < COMMIT_ROWS and entries_left > 0 and bytes_left > 0:
-            feed = self._queue.popleft()
-            pending = feed._pending
-            count, size = len(pending), feed.backlog_bytes
-            if count > entries_left or size > bytes_left:
-                # A part of it; at least one entry, however large.
-                count = size = 0
-                for entry in pending[:entries_left]:
-                    if count and size >= bytes_left:
-                        break
-                    count += 1
-                    size += len(entry.update) + ENTRY_OVERHEAD_BYTES
-            if count < len(pending):
-                entries, feed._pending = pending[:count], pending[count:]
-            else:
-                entries, feed._pending = pending, []
-            self._sequence += 1
-            taken.append(Taken(feed, Row(feed.key, self._epoch, self._sequence, entries), size))
-            entries_left -= count
-            bytes_left -= size
+            cut = self._queue.popleft().take(entries_left, bytes_left)
+            taken.append(cut)
+            entries_left -= len(cut.row.entries)
+            bytes_left -= cut.size
         return taken
 
-    async def _commit(self, taken: Sequence[Taken]) -> None:
+    async def _commit(self, taken: Sequence[Cut]) -> None:
         """Commit what was taken, or park what is refused. Returns only when all of it is one or the other."""
+        before = [row for cut in taken if cut.follows for row in cut.feed.predecessors(cut.follows)]
         try:
-            await self._append([one.row for one in taken])
+            await self._append([*before, *(cut.row for cut in taken)])
         except Exception as error:  # whatever a store says about rows it cannot hold
             self.failures += 1
             if len(taken) == 1:
@@ -223,7 +214,7 @@ class JournalWriter:
                 await self._commit(taken[:half])
                 await self._commit(taken[half:])
         else:
-            self._settle(taken)
+            self._settle(taken, before)
 
     async def _append(self, rows: Sequence[Row]) -> None:
         loop = asyncio.get_running_loop()
@@ -247,12 +238,15 @@ class JournalWriter:
         finally:
             overdue.cancel()
 
-    def _settle(self, taken: Sequence[Taken]) -> None:
+    def _settle(self, taken: Sequence[Cut], before: Sequence[Row]) -> None:
         self.commits += 1
         self.rows += len(taken)
         self._set_health(Health.OK)
-        for feed, row, size in taken:
-            count = len(row.entries)
+        feeds = {cut.feed.key: cut.feed for cut in taken}
+        for row in before:
+            if (written := feeds[row.key].on_written) is not None:
+                notify(written, row)
+        for feed, row, count, size, _ in taken:
             self.entries += count
             self.backlog_bytes -= size
             feed.backlog_bytes -= size
@@ -261,7 +255,7 @@ class JournalWriter:
                 log.warning("the journal took the row of %s that it had refused", feed.key)
                 feed._parked = None
                 feed._refusals = 0
-            if feed._pending:
+            if feed.pending:
                 # To the end, so that busy rooms do not starve the others; but to the front if it is closed, because a
                 # younger feed of the same room must not pass it.
                 (self._queue.appendleft if feed._closed else self._queue.append)(feed)
@@ -270,6 +264,8 @@ class JournalWriter:
             if feed._over and feed.backlog_bytes <= feed._bound // 2:
                 feed._over = False
             if not feed._closed:
+                if feed.on_written is not None:
+                    notify(feed.on_written, row)
                 notify(feed._on_committed, feed.committed)
                 feed._tell_full()
         if self.full and self.backlog_bytes <= self._bound // 2:
@@ -280,7 +276,7 @@ class JournalWriter:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def _park(self, taken: Taken, error: Exception) -> None:
+    def _park(self, taken: Cut, error: Exception) -> None:
         feed = taken.feed
         feed._parked = taken
         feed._refusals += 1

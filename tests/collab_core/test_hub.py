@@ -99,7 +99,7 @@ async def test_damaged_bytes_open_nothing() -> None:
     class Damaged(MemoryJournal):
         async def load(self, key: RoomKey) -> Loaded:
             if key.room == "damaged":
-                return Loaded(b"\xff\xff\xff\xff\x07", [b"\x01\x01"])
+                return Loaded(b"\xff\xff\xff\xff\x07")
             return await super().load(key)
 
     async with live(journal=Damaged()) as server:

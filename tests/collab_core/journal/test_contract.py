@@ -199,3 +199,31 @@ async def test_history_is_read_page_by_page(journal: AnyJournal) -> None:
         await journal.append([Row(ROOM, epoch, half * 450 + n, [entry(b"%d" % n)]) for n in range(450)])
     assert await journal.compact(ROOM, join) == 900
     assert len([entries async for _at, entries in journal.history(ROOM)]) == 900
+
+
+async def test_since_a_moment_only_what_came_after_is_sure_to_be_given(journal: AnyJournal, nodes: Nodes) -> None:
+    await journal.append(rows(b"old"))
+    first = await journal.load(ROOM)
+    epoch = uuid4()
+    await (await nodes()).append([Row(ROOM, epoch, 7, [entry(b"new")])])
+    later = await journal.since(ROOM, first.moment)
+    assert b"new" in later.updates
+    assert (epoch, 7) in {(row.epoch, row.sequence) for row in later.rows}
+    assert later.moment >= first.moment
+    assert later.base == b""
+    assert await journal.compact(ROOM, join) == 2
+    folded = await journal.since(ROOM, later.moment)
+    assert folded.base == b"new|old"
+    assert list(folded.rows) == []
+
+
+async def test_two_nodes_commit_the_same_rows_at_one_moment(journal: AnyJournal, nodes: Nodes) -> None:
+    """In opposite orders: neither may wait for the other."""
+    other = await nodes()
+    mine, theirs = uuid4(), uuid4()
+    for start in range(0, 400, 40):
+        batch = [
+            Row(ROOM, epoch, number, [entry(b"x")]) for number in range(start, start + 40) for epoch in (mine, theirs)
+        ]
+        await asyncio.gather(journal.append(batch), other.append(batch[::-1]))
+    assert len(await updates_of(journal)) == 800
