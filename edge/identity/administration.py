@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from edge.identity.attempts import Attempts
 from edge.identity.audit_trail import AuditTrail
 from edge.identity.erasure import Forget, Removal
-from edge.identity.export import PersonalExport
+from edge.identity.export import PersonalExport, Tell
 from edge.identity.invitations import Invitations
 from edge.identity.passwords import PasswordHashing
 from edge.identity.tenant import Tenant
@@ -33,14 +34,15 @@ class Administration:
         ring: Callable[[], Awaitable[None]],
         base_url: str,
         forget: Sequence[Forget] = (),
+        tell: Mapping[str, Tell] = MappingProxyType({}),
     ) -> None:
         """`pool` has connections of the services' role, two more than requests need: each export keeps one. `ring`
         makes every process look at what was revoked. `base_url` is the page's address, for links in mails.
-        `forget` is asked for everybody who is removed."""
+        `forget` is asked for everybody who is removed, `tell` for everybody who wants to know what is known of them."""
         self._routes = (
             Users(ring),
             Removal(hashing, attempts, ring, forget),
-            PersonalExport(),
+            PersonalExport(tell),
             Invitations(master, buckets, base_url),
             Tenant(ring),
             TenantExport(pool),

@@ -218,15 +218,8 @@ def _busy() -> Problem:
 
 
 async def _note(call: Call[Any, None], action: str, row: Any) -> None:
-    await audit.append(
-        call.db,
-        tenant=call.caller.tenant,
-        actor=call.caller.user,
-        action=action,
-        target=row["issuer_id"],
-        origin=call.origin,
-        details={"issuer": row["issuer"], "client_id": row["client_id"], "default_role": row["default_role"]},
-    )
+    details = {"issuer": row["issuer"], "client_id": row["client_id"], "default_role": row["default_role"]}
+    await audit.note(call, action, row["issuer_id"], details)
 
 
 def _view(row: Any) -> IssuerView:

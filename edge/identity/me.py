@@ -59,14 +59,7 @@ class MyAccount:
                 caller.user,
                 shown_name(call.body.full_name),
             )
-            await audit.append(
-                call.db,
-                tenant=caller.tenant,
-                actor=caller.user,
-                action="user.renamed",
-                target=caller.user,
-                origin=call.origin,
-            )
+            await audit.note(call, "user.renamed", caller.user)
         return await _me(call.db, caller)
 
 

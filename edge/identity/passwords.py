@@ -98,10 +98,13 @@ class PasswordHashing:
         self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
         self._dummy = _dummy_hash(self._hasher)
         self._pool = ThreadPoolExecutor(cores, "password", initializer=_give_way)
-        self._pool.submit(common_passwords.load)
         self._free = asyncio.Semaphore(cores)
         self._waiting = 0
         self._closed = False
+
+    def start(self) -> None:
+        """Have the common passwords loaded, so that nobody's sign-up waits for them. No thread runs before."""
+        self._pool.submit(common_passwords.load)
 
     async def hash(self, password: str) -> str:
         """The argon2id hash of a password that `check_new` took, in PHC form. Raises `Busy`; `ValueError` on a

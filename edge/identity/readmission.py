@@ -48,6 +48,4 @@ class Readmission:
             user,
         )
         if forgotten:
-            await audit.append(
-                db, tenant=tenant, actor=call.caller.user, action="user.forgotten", target=user, origin=call.origin
-            )
+            await audit.note(call, "user.forgotten", user)

@@ -136,15 +136,7 @@ class SessionRoutes:
         if call.body.everywhere:
             await self._end_everywhere(db, caller)
         await end_session(db, caller.tenant, caller.user, caller.session)
-        await audit.append(
-            db,
-            tenant=caller.tenant,
-            actor=caller.user,
-            action="session.ended",
-            target=caller.session,
-            origin=call.origin,
-            details={"everywhere": call.body.everywhere},
-        )
+        await audit.note(call, "session.ended", caller.session, {"everywhere": call.body.everywhere})
         call.after_commit(self._authority.ring)
         return Answer(None, cookies.clearing(call.origin))
 
@@ -200,12 +192,5 @@ class SessionRoutes:
         caller, session = call.caller, call.ids["sessionId"]
         if not await end_session(call.db, caller.tenant, caller.user, session):
             raise not_found()
-        await audit.append(
-            call.db,
-            tenant=caller.tenant,
-            actor=caller.user,
-            action="session.ended",
-            target=session,
-            origin=call.origin,
-        )
+        await audit.note(call, "session.ended", session)
         call.after_commit(self._authority.ring)

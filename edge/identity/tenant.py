@@ -58,7 +58,7 @@ class Tenant:
         """Give the company another name."""
         name, tenant = shown_name(call.body.name), call.caller.tenant
         await call.db.execute("UPDATE tenants SET name = $2, updated_at = now() WHERE tenant_id = $1", tenant, name)
-        await self._note(call, "tenant.renamed")
+        await audit.note(call, "tenant.renamed", tenant)
         return await _view(call.db, tenant)
 
     async def erase_tenant(self, call: Call[TenantName, None]) -> None:
@@ -76,14 +76,8 @@ class Tenant:
             "UPDATE tenants SET status = 'ERASING', updated_at = now() WHERE tenant_id = $1 AND status <> 'ERASING'",
             tenant,
         )
-        await self._note(call, "tenant.erasure_requested")
+        await audit.note(call, "tenant.erasure_requested", tenant)
         call.after_commit(self._ring)
-
-    async def _note(self, call: Call[Any, Any], action: str) -> None:
-        caller = call.caller
-        await audit.append(
-            call.db, tenant=caller.tenant, actor=caller.user, action=action, target=caller.tenant, origin=call.origin
-        )
 
 
 async def _view(db: Any, tenant: UUID) -> TenantView:

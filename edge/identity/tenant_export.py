@@ -108,14 +108,7 @@ class TenantExport:
         if self._running >= AT_ONCE:
             raise busy("export_busy", "other exports are under way; try again in a minute", seconds=60)
         caller = call.caller
-        await audit.append(
-            call.db,
-            tenant=caller.tenant,
-            actor=caller.user,
-            action="tenant.exported",
-            target=caller.tenant,
-            origin=call.origin,
-        )
+        await audit.note(call, "tenant.exported", caller.tenant)
         return Streamed(
             self._pieces(caller.tenant),
             self._whole_seconds,

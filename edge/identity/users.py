@@ -165,16 +165,10 @@ async def _row(db: Any, tenant: UUID, user: UUID, *, lock: bool = False) -> Any:
 
 
 async def _note(call: Call[UserChange, None], user: UUID, old: Any, role: str, status: str) -> None:
-    notes: list[tuple[str, dict[str, str | int | bool | None]]] = []
     if role != old["role"]:
-        notes.append(("user.role_changed", {"from": old["role"], "to": role}))
+        await audit.note(call, "user.role_changed", user, {"from": old["role"], "to": role})
     if status != old["status"]:
-        notes.append(("user.suspended" if status == "SUSPENDED" else "user.reactivated", {}))
-    tenant, actor = call.caller.tenant, call.caller.user
-    for action, details in notes:
-        await audit.append(
-            call.db, tenant=tenant, actor=actor, action=action, target=user, origin=call.origin, details=details
-        )
+        await audit.note(call, "user.suspended" if status == "SUSPENDED" else "user.reactivated", user)
 
 
 def _view(row: Any) -> UserView:

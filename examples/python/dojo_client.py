@@ -13,6 +13,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 
@@ -21,19 +22,18 @@ class DojoClient:
     """One person in one dojo. `texts` is the code by file, as the server has it."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
-        self.http, self.url, self.live = http, url, ""
+        self.http, self.url, self.live, self.news = http, url, "", asyncio.Condition()
         self.user = self.dojo = self.file = self.last_chat = ""
         self.texts, self.versions = dict[str, str](), dict[str, str]()
         self.turn, self.ending, self.writers = {"state": "FREE"}, False, list[str]()
         self.chat: list[tuple[str, str]] = []
         self.seq = self.acknowledged = self.saved = 0
-        self.sending: dict | None = None  # the edit that is not acknowledged yet: at most one
-        self.news = asyncio.Condition()
+        self.sending: dict[str, Any] | None = None  # the edit that is not acknowledged yet: at most one
         self.socket: aiohttp.ClientWebSocketResponse | None = None
 
-    async def ask(self, method: str, path: str, body: object = None) -> dict:
+    async def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         async with self.http.request(method, self.url + path, json=body) as answer:
-            result = await answer.json()
+            result: dict[str, Any] = await answer.json()
             if answer.status >= 400:  # RFC 9457: `code` is for programs, `detail` for people
                 raise RuntimeError(f"{path}: {result['code']}: {result['detail']}")
             return result
@@ -70,7 +70,7 @@ class DojoClient:
             with contextlib.suppress(ConnectionError):  # what was lost is sent again on return
                 await self.socket.send_str(json.dumps(message))
 
-    async def hear(self, message: dict) -> None:
+    async def hear(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "CONNECTION_STATUS" if message["status"] == "CONNECTED" and self.sending:
                 await self.send(**self.sending)  # a `seq` that was applied already is only acknowledged
@@ -97,13 +97,12 @@ class DojoClient:
         async with self.news:
             self.news.notify_all()
 
-    def take_code(self, message: dict) -> None:
+    def take_code(self, message: dict[str, Any]) -> None:
         file, text = message["file"], message.get("content")
         if text is None:  # offsets count UTF-16 units, and edits all count in the text before
             units = self.texts[file].encode("utf-16-le")
             for edit in reversed(message["edits"]):
-                insert = edit["insert"].encode("utf-16-le")
-                units = units[: 2 * edit["from"]] + insert + units[2 * edit["to"] :]
+                units = units[: 2 * edit["from"]] + edit["insert"].encode("utf-16-le") + units[2 * edit["to"] :]
             text = units.decode("utf-16-le")
         self.file = self.file or file  # the main file comes first
         self.texts[file], self.versions[file] = text, message["version"]
@@ -116,18 +115,19 @@ class DojoClient:
 
     async def change(self, how: Callable[[str], str]) -> None:
         """Change the main file; returns once the server has it. Waits for the turn, and for the edit before."""
-        while True:
-            async with self.news:
-                await self.news.wait_for(lambda: self.file and self.sending is None and self.may_write())
-            self.seq += 1
-            content, version = how(self.texts[self.file]), self.versions[self.file]
-            edit = {"file": self.file, "seq": self.seq, "baseVersion": version, "content": content}
-            self.sending = edit = {"type": "CODE_UPDATE", **edit}
-            await self.send(**edit)
-            async with self.news:
-                await self.news.wait_for(lambda edit=edit: self.sending is not edit)
-            if self.acknowledged == edit["seq"]:
-                return
+        async with self.news:
+            await self.news.wait_for(lambda: self.file and self.sending is None and self.may_write())
+        self.seq += 1
+        base = {"file": self.file, "seq": self.seq, "baseVersion": self.versions[self.file]}
+        self.sending = edit = {"type": "CODE_UPDATE", **base, "content": how(self.texts[self.file])}
+        await self.send(**edit)
+        async with self.news:
+            await self.news.wait_for(lambda: self.sending is not edit)
+        if self.acknowledged != edit["seq"]:  # nothing was applied: again, to what is there now
+            await self.change(how)
+
+    async def append(self, line: str) -> None:
+        await self.change(lambda text: text + line)
 
 
 async def main(url: str, email: str, code: str) -> None:
@@ -140,7 +140,7 @@ async def main(url: str, email: str, code: str) -> None:
             if line.startswith("/"):
                 await client.send(type="CHAT_MESSAGE", content=line[1:])
             else:
-                await client.change(lambda text, line=line: text + line)
+                await client.append(line)
         await client.send(type="GOODBYE")
         sys.stdout.write(f"closed with {await running}\n{client.texts[client.file]}")
 

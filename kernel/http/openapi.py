@@ -39,6 +39,7 @@ _WITH_A_BODY: Final[Mapping[str, int]] = {
 _IDEMPOTENT: Final[Mapping[str, int]] = {
     "invalid_idempotency_key": 400,
     "request_in_progress": 409,
+    "answer_lost": 409,
     "idempotency_key_reused": 422,
 }
 _HEADERS: Final[Mapping[str, Schema]] = {

@@ -142,7 +142,7 @@ class Operation:
     status: int = 200
     problems: Mapping[str, int] = field(default_factory=dict)
     idempotent: bool = False
-    """Takes the header Idempotency-Key. Never where an answer holds a token: answers are stored."""
+    """Takes the header Idempotency-Key: the answer is stored for a day, sealed."""
     body_bytes: int = BODY_BYTES
     cost: float = 1.0
     """What it takes from the rate limits."""

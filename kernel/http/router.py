@@ -28,6 +28,7 @@ from kernel.http.limits import HttpLimits
 from kernel.http.operation import Answer, Call, Caller, Operation, Origin, PublicCall
 from kernel.http.problem import Problem, busy, not_found, too_many, unauthenticated
 from kernel.network import client_address, prefix_of
+from kernel.secrets import MasterKeys
 
 ACQUIRE_SECONDS: Final = 2.0
 """How long a request waits for a database connection before it is told to come back."""
@@ -83,11 +84,13 @@ class Guard:
 
 
 class Router:
-    """Adds operations to an aiohttp application. `pool` has connections of the services' role."""
+    """Adds operations to an aiohttp application. `pool` has connections of the services' role; `master` seals the
+    answers that are kept for repetitions."""
 
-    def __init__(self, pool: Any, guard: Guard) -> None:
+    def __init__(self, pool: Any, guard: Guard, master: MasterKeys) -> None:
         self._pool = pool
         self._guard = guard
+        self._master = master
         limits = guard.limits
         self._network = Bucket(limits.network_burst, limits.network_per_second)
         self._user = Bucket(limits.user_burst, limits.user_per_second)
@@ -128,7 +131,8 @@ class Router:
         key = request.headers.get(idempotency.HEADER)
         repeat = None
         if key is not None and operation.idempotent:
-            repeat = idempotency.IdempotentRequest(key, caller, f"{operation.method} {request.path}", raw)
+            route = f"{operation.method} {request.path}"
+            repeat = idempotency.IdempotentRequest(self._master, key, caller, route, raw)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with _database_problems():

@@ -144,9 +144,11 @@ class KeyRing:
         return self._keys[row.kid]
 
     async def ensure(self, connection: Any) -> None:
-        """Read the ring and do what `plan` says, if anything. Raises what asyncpg raises, and `NoSigningKey` when the
-        keys there do not open: signing with another one would not help those who share the table."""
-        await self.refresh(connection)
+        """Read the ring, seal anew what an older master key sealed, and do what `plan` says, if anything. Raises what
+        asyncpg raises, and `NoSigningKey` when the keys there do not open: signing with another one would not help
+        those who share the table."""
+        sealed = await self.refresh(connection)
+        await self._seal_anew(connection, sealed)
         if plan(self._rows, self._clock()).empty:
             return
         async with connection.transaction():
@@ -155,14 +157,30 @@ class KeyRing:
             await self._carry_out(connection, plan(self._rows, self._clock()))
         await self.refresh(connection)
 
-    async def refresh(self, connection: Any) -> None:
-        """Read the ring. Raises what asyncpg raises, and `NoSigningKey`."""
+    async def refresh(self, connection: Any) -> dict[str, bytes]:
+        """Read the ring: the sealed private halves, by key. Raises what asyncpg raises, and `NoSigningKey`."""
         records = await connection.fetch(_READ)
         rows = [row_of(record) for record in records]
         sealed = {record["kid"]: record["sealed_private"] for record in records}
         wanted = {row.kid for row in published(rows, self._clock())}
         self._keys = {kid: self._keys.get(kid) or self._open(kid, sealed[kid]) for kid in sorted(wanted)}
         self._rows = rows
+        return sealed
+
+    async def _seal_anew(self, connection: Any, sealed: Mapping[str, bytes]) -> None:
+        """Each time, not at the start only: until all processes have the same master key in front, one that does not
+        may have sealed anew too. Keys whose time is over are left to be deleted."""
+        for kid, key in self._keys.items():
+            if self._master.current(sealed[kid]):
+                continue
+            done = await connection.execute(
+                "UPDATE signing_keys SET sealed_private = $3 WHERE kid = $1 AND sealed_private = $2",
+                kid,
+                sealed[kid],
+                self._master.seal(key.private(), purpose=_purpose(kid)),
+            )
+            if done == "UPDATE 1":  # else another process was first
+                log.info("sealed signing key %s anew, with the first master key", kid)
 
     def _open(self, kid: str, sealed: bytes) -> SigningKey:
         try:

@@ -22,12 +22,8 @@ async def peers() -> AsyncIterator[NodePeers]:
 @pytest.fixture(scope="session")
 def dojo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
     """One server for all tests that leave it as it was. Take a room of your own: `room`."""
-    running = RunningDojo(tmp_path_factory.mktemp("dojo"))
-    running.start_blocking()
-    try:
+    with RunningDojo(tmp_path_factory.mktemp("dojo")) as running:
         yield running
-    finally:
-        running.stop_blocking()
     assert [line for line in running.log_lines() if line["level"] == "error"] == []
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import PEERS_FOLDER, NodePeers, PeerError, node_executable
+from tests.node import PEERS_FOLDER, node_executable
+from tests.peers import NodePeers, PeerError
 
 READY_SECONDS = 20.0
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from tests.peers import LINE_BYTES, PEERS_FOLDER, node_executable
+from tests.node import NodeProcess
 
 ANSWER_SECONDS = 60.0
 """For one batch, on a busy machine."""
@@ -37,29 +37,16 @@ class YjsJudge:
     """The Node process; a context manager."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+        self._node = NodeProcess("judge.mjs")
 
     async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            node_executable(),
-            str(PEERS_FOLDER / "judge.mjs"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES,
-        )
+        await self._node.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), ANSWER_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        await self._node.end()
 
     async def judge(self, cases: Sequence[Sequence[bytes]]) -> list[Verdict]:
         """One verdict per case; a case is the updates of one document, in order."""
@@ -75,13 +62,10 @@ class YjsJudge:
         return verdicts + (await self._ask(batch) if batch else [])
 
     async def _ask(self, cases: list[list[str]]) -> list[Verdict]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"id": 0, "cases": cases}).encode() + b"\n")
+        self._node.stdin.write(json.dumps({"id": 0, "cases": cases}).encode() + b"\n")
         async with asyncio.timeout(ANSWER_SECONDS):
-            await self._process.stdin.drain()
-            line = await self._process.stdout.readline()
+            await self._node.stdin.drain()
+            line = await self._node.stdout.readline()
         if not line:
             raise RuntimeError("the judge has ended")
         # Not msgspec's parser: it refuses half a surrogate pair, which JavaScript writes and reads.

@@ -41,12 +41,8 @@ example = load()
 
 @pytest.fixture(scope="module")
 def dojo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
-    running = RunningDojo(tmp_path_factory.mktemp("example"))
-    running.start_blocking()
-    try:
+    with RunningDojo(tmp_path_factory.mktemp("example")) as running:
         yield running
-    finally:
-        running.stop_blocking()
 
 
 @asynccontextmanager
@@ -143,8 +139,8 @@ async def test_a_turn_is_waited_for(dojo: RunningDojo) -> None:
     async with pair(dojo, "turns") as (ana, ben):
         await ana.send(type="ROLE_REQUEST", role="PILOT")
         await ana.send(type="TURN_REQUEST", action="start", seconds=600)
-        await until(ben, lambda: ben.turn["state"] == "RUNNING")
-        assert ana.turn["pilot"] == ana.user
+        await until(ana, lambda: ana.turn.get("pilot") == ana.user)
+        await until(ben, lambda: ben.turn.get("pilot") == ana.user)
         change = asyncio.create_task(ben.change(lambda text: text + "mine\n"))
         await ana.change(lambda text: text + "hers\n")
         assert not change.done()

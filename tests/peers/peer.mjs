@@ -62,6 +62,9 @@ const OPERATIONS = {
   fingerprint: ({ client }) => clientOf(client).fingerprint(),
   setPresence: ({ client, state }) => clientOf(client).awareness.setLocalState(state),
   presence: ({ client }) => clientOf(client).presence(),
+  relativePosition: ({ client, root, index }) => Y.createRelativePositionFromTypeIndex(clientOf(client).doc.getText(root), index),
+  // Without createRelativePositionFromJSON: editors give what stands in presence to Yjs as it is.
+  indexOf: ({ client, position }) => Y.createAbsolutePositionFromRelativePosition(position, clientOf(client).doc)?.index,
   control: ({ client }) => clientOf(client).traffic.control,
   wait: ({ clients: names, until, timeoutMs }) => waitFor(names.map(name => [name, clientOf(name)]), until, timeoutMs),
   faults: () => faults

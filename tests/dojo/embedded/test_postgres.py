@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import shutil
 import signal
-import sys
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,21 +13,9 @@ import psutil
 import pytest
 
 from dojo.embedded import postgres as module
-from dojo.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
-
-PARENT = """
-import asyncio, sys
-from pathlib import Path
 from dojo.embedded.postgres import EmbeddedPostgres
-
-async def main():
-    server = EmbeddedPostgres(Path(sys.argv[1]))
-    await server.start()
-    print(server.pid, flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
+from dojo.embedded.server_process import EmbeddedServerError
+from tests.dojo.embedded.parent import gone, lives, start_parent
 
 
 @asynccontextmanager
@@ -52,30 +37,6 @@ async def query(server: EmbeddedPostgres, *statements: str) -> object:
         return answer
     finally:
         await connection.close()
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs; an orphan that has ended may not have been reaped yet."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-async def gone(pid: int, seconds: float = 20.0) -> None:
-    """Wait until a process that is not ours has ended."""
-    try:
-        watch = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(watch, ended.set)
-    try:
-        await asyncio.wait_for(ended.wait(), seconds)
-    finally:
-        loop.remove_reader(watch)
-        os.close(watch)
 
 
 async def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -124,11 +85,7 @@ async def test_a_killed_postmaster_is_survived(tmp_path: Path) -> None:
 
 async def test_it_dies_with_its_parent_and_the_next_start_waits_for_that(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, str(data), stdout=asyncio.subprocess.PIPE
-    )
-    assert parent.stdout is not None
-    pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
+    parent, pid = await start_parent("postgres", data)
     assert psutil.pid_exists(pid)
     parent.kill()
     async with running(data) as server:
@@ -141,11 +98,7 @@ async def test_it_dies_with_its_parent_and_the_next_start_waits_for_that(tmp_pat
 
 
 async def test_it_ends_when_its_parent_is_killed_and_nobody_comes_back(tmp_path: Path) -> None:
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, str(tmp_path / "data"), stdout=asyncio.subprocess.PIPE
-    )
-    assert parent.stdout is not None
-    pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
+    parent, pid = await start_parent("postgres", tmp_path / "data")
     parent.kill()
     await gone(pid)
     await parent.wait()
@@ -166,9 +119,9 @@ async def test_a_process_id_that_now_belongs_to_somebody_else_is_no_obstacle(tmp
 async def test_two_at_once_on_one_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEFTOVER_SECONDS", 0.2)
     async with running(tmp_path / "data") as server:
-        with pytest.raises(EmbeddedPostgresError, match=f"another Postgres still runs .*process {server.pid}"):
+        with pytest.raises(EmbeddedServerError, match=f"another Postgres still runs .*process {server.pid}"):
             await EmbeddedPostgres(tmp_path / "data").start()
-        with pytest.raises(EmbeddedPostgresError, match="already runs"):
+        with pytest.raises(EmbeddedServerError, match="already runs"):
             await server.start()
         assert await query(server, "SELECT 1") == 1
 
@@ -186,15 +139,6 @@ async def test_a_data_directory_with_a_long_name(tmp_path: Path) -> None:
         os.stat(folder)
 
 
-async def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "run").mkdir()
-    (data / "run").chmod(0o755)
-    with pytest.raises(EmbeddedPostgresError, match="0700"):
-        await EmbeddedPostgres(data).start()
-
-
 async def test_a_half_made_cluster_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "data" / "cluster.new" / "base").mkdir(parents=True)
     (tmp_path / "data" / "cluster.new" / "PG_VERSION").write_text("18\n")
@@ -207,40 +151,8 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     async with running(tmp_path / "data"):
         pass
     (tmp_path / "data" / "cluster" / "postgresql.conf").write_text("no_such_setting = 1\n")
-    with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
+    with pytest.raises(EmbeddedServerError, match="no_such_setting"):
         await EmbeddedPostgres(tmp_path / "data").start()
     shutil.rmtree(tmp_path / "data" / "cluster" / "global")
-    with pytest.raises(EmbeddedPostgresError, match="ended with code"):
+    with pytest.raises(EmbeddedServerError, match="ended with code"):
         await EmbeddedPostgres(tmp_path / "data").start()
-
-
-async def test_descriptors_are_passed_on(tmp_path: Path) -> None:
-    """The supervisor's lock stays taken as long as the server lives."""
-    path = tmp_path / "supervisor.lock"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    server = EmbeddedPostgres(tmp_path / "data", pass_fds=[lock])
-    await server.start()
-    os.close(lock)
-    again = os.open(path, os.O_RDWR)
-    with pytest.raises(BlockingIOError):
-        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    await server.stop()
-    fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(again)
-
-
-def test_only_the_main_thread_may_start_it(tmp_path: Path) -> None:
-    errors: list[BaseException] = []
-
-    def elsewhere(start: Callable[[], object]) -> None:
-        try:
-            start()
-        except EmbeddedPostgresError as error:
-            errors.append(error)
-
-    server = EmbeddedPostgres(tmp_path / "data")
-    thread = threading.Thread(target=elsewhere, args=[lambda: asyncio.run(server.start())])
-    thread.start()
-    thread.join()
-    assert "main thread" in str(errors[0])

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
-import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,23 +13,10 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from dojo.embedded import redis as module
-from dojo.embedded.redis import EmbeddedRedis, EmbeddedRedisError
-from kernel.redis import check, create_client
-from tests.dojo.embedded.test_postgres import gone, lives
-
-PARENT = """
-import asyncio, sys
-from pathlib import Path
 from dojo.embedded.redis import EmbeddedRedis
-
-async def main():
-    server = EmbeddedRedis(Path(sys.argv[1]))
-    await server.start()
-    print(server.pid, flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
+from dojo.embedded.server_process import EmbeddedServerError
+from kernel.redis import check, create_client
+from tests.dojo.embedded.parent import gone, lives, start_parent
 
 
 @asynccontextmanager
@@ -106,11 +90,7 @@ async def test_one_that_was_killed_says_so_and_starts_again(tmp_path: Path) -> N
 
 async def test_it_dies_with_its_parent_and_leaves_no_obstacle(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, str(data), stdout=asyncio.subprocess.PIPE
-    )
-    assert parent.stdout is not None
-    pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
+    parent, pid = await start_parent("redis", data)
     parent.kill()
     async with running(data) as server:  # at once, while the former may still be ending
         assert server.pid != pid
@@ -124,9 +104,9 @@ async def test_it_dies_with_its_parent_and_leaves_no_obstacle(tmp_path: Path) ->
 async def test_two_at_once_on_one_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEFTOVER_SECONDS", 0.2)
     async with running(tmp_path / "data") as server:
-        with pytest.raises(EmbeddedRedisError, match="another Redis still runs"):
+        with pytest.raises(EmbeddedServerError, match="another Redis still runs"):
             await EmbeddedRedis(tmp_path / "data").start()
-        with pytest.raises(EmbeddedRedisError, match="already runs"):
+        with pytest.raises(EmbeddedServerError, match="already runs"):
             await server.start()
         async with connected(server) as client:
             await check(client)
@@ -144,17 +124,10 @@ async def test_a_data_directory_with_a_long_and_odd_name(tmp_path: Path) -> None
         assert folder.exists() is (folder == data / "run")
 
 
-async def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data" / "run").mkdir(parents=True)
-    (tmp_path / "data" / "run").chmod(0o755)
-    with pytest.raises(EmbeddedRedisError, match="0700"):
-        await EmbeddedRedis(tmp_path / "data").start()
-
-
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(module._SETTINGS, "maxmemory-policy", "no-such-policy")
     server = EmbeddedRedis(tmp_path / "data", tmp_path / "elsewhere.log")
-    with pytest.raises(EmbeddedRedisError, match=r"(?s)ended with code 1 .*elsewhere.log.*no-such-policy"):
+    with pytest.raises(EmbeddedServerError, match=r"(?s)ended with code 1 .*elsewhere.log.*no-such-policy"):
         await server.start()
     assert server.pid is None
 
@@ -163,38 +136,7 @@ def test_where_there_is_no_binary_it_says_what_to_do(tmp_path: Path, monkeypatch
     own = EmbeddedRedis(tmp_path)._binary
     monkeypatch.setattr(module, "_PACKAGE", "no_such_package")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EmbeddedRedisError, match=r"PATH, or name a Redis in the setting redis\.url"):
+    with pytest.raises(EmbeddedServerError, match=r"PATH, or name a Redis in the setting redis\.url"):
         EmbeddedRedis(tmp_path)
     (tmp_path / "redis-server").symlink_to(own)
     assert EmbeddedRedis(tmp_path)._binary == tmp_path / "redis-server"
-
-
-async def test_descriptors_are_passed_on(tmp_path: Path) -> None:
-    """The supervisor's lock stays taken as long as the server lives."""
-    path = tmp_path / "supervisor.lock"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    server = EmbeddedRedis(tmp_path / "data", pass_fds=[lock])
-    await server.start()
-    os.close(lock)
-    again = os.open(path, os.O_RDWR)
-    with pytest.raises(BlockingIOError):
-        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    await server.stop()
-    fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(again)
-
-
-def test_only_the_main_thread_may_start_it(tmp_path: Path) -> None:
-    errors: list[BaseException] = []
-
-    def elsewhere() -> None:
-        try:
-            asyncio.run(EmbeddedRedis(tmp_path / "data").start())
-        except EmbeddedRedisError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert "main thread" in str(errors[0])

@@ -14,24 +14,13 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import msgspec
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
-from edge.identity.accounts import Accounts, AccountSettings
+from edge.identity.accounts import AccountSettings
 from edge.identity.mail.port import Mail
 from edge.identity.outbox import unseal
-from edge.identity.passwords import PasswordHashing
-from kernel.buckets import Buckets
-from kernel.database import create_pool
-from kernel.http.answering import answering
-from kernel.http.authentication import TokenAuthenticator
-from kernel.http.limits import HttpLimits
-from kernel.http.router import Guard, Router
-from kernel.secrets import MasterKeys
-from kernel.tokens.authority import Authority
-from kernel.tokens.keyring import KeyRing
 from tests.conftest import Database
+from tests.edge.identity.foundation import Foundation, foundation
 
 ORIGIN = "http://app.example.com"
 SECURE_ORIGIN = "https://app.example.com"
@@ -67,11 +56,11 @@ class Person:
 class AccountsApi:
     """The API as clients meet it; `everything` is a superuser's connection, to see and to move time."""
 
-    def __init__(self, session: aiohttp.ClientSession, everything: Any, master: MasterKeys, authority: Authority):
+    def __init__(self, session: aiohttp.ClientSession, found: Foundation) -> None:
         self._session = session
-        self._master = master
-        self.everything = everything
-        self.authority = authority
+        self._master = found.master
+        self.everything = found.everything
+        self.authority = found.authority
 
     async def ask(
         self,
@@ -180,36 +169,8 @@ async def serving_accounts(
     database: Database, redis: Redis, settings: AccountSettings | None = None
 ) -> AsyncIterator[AccountsApi]:
     """The API on a database of its own."""
-    pool = await create_pool(database.dsn("dojo_service"), name="test", statement_seconds=5, max_size=8)
-    everything = await create_pool(database.dsn("postgres"), name="all", statement_seconds=5, max_size=1)
-    master, hashing, buckets = MasterKeys([bytes(32)]), PasswordHashing(), Buckets(redis)
-    keys, authority = KeyRing(master), Authority(pool, redis)
-    await keys.start(pool)
-    await authority.start()
-    accounts = Accounts(
-        pool,
-        buckets=buckets,
-        hashing=hashing,
-        master=master,
-        keys=keys,
-        authority=authority,
-        settings=settings or AccountSettings(),
-        base_url="https://dojo.example.com",
-    )
-    accounts.start()
-    guard = Guard(
-        TokenAuthenticator(authority), buckets, HttpLimits(), frozenset({ORIGIN, SECURE_ORIGIN}), trusted_proxies=1
-    )
-    app = web.Application(middlewares=[answering])
-    Router(pool, guard).add(accounts.operations(), app.router)
-    async with TestServer(app) as server:
-        # Cookies are told by each test: what a browser would add must be seen.
-        jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(server.make_url("/"), cookie_jar=jar) as session:
-            yield AccountsApi(session, everything, master, authority)
-    await accounts.close()
-    await authority.close()
-    await keys.close()
-    await hashing.close()
-    await everything.close()
-    await pool.close()
+    async with (
+        foundation(database, redis, settings) as found,
+        found.serving(found.accounts.operations(), origins=(ORIGIN, SECURE_ORIGIN)) as session,
+    ):
+        yield AccountsApi(session, found)

@@ -6,33 +6,20 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
-from edge.identity.accounts import Accounts, AccountSettings
+from edge.identity.accounts import AccountSettings
 from edge.identity.administration import Administration
 from edge.identity.attempt_limits import AttemptLimits
-from edge.identity.passwords import PasswordHashing
-from kernel.buckets import Buckets
-from kernel.database import create_pool
-from kernel.http.answering import answering
-from kernel.http.authentication import TokenAuthenticator
 from kernel.http.limits import HttpLimits
-from kernel.http.router import Guard, Router
-from kernel.secrets import MasterKeys
 from kernel.tokens.access import mint_access
-from kernel.tokens.authority import Authority
-from kernel.tokens.keyring import KeyRing
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import PASSWORD, AccountsApi, Answer
+from tests.edge.identity.foundation import BASE_URL, Foundation, foundation
 
-BASE_URL = "https://dojo.example.com"
-MASTER = MasterKeys([bytes(32)])
 _PLENTY = AttemptLimits(
     logins_per_network_per_minute=1000, logins_per_account_and_network=1000, mails_per_network_per_hour=1000
 )
@@ -53,15 +40,9 @@ class Someone:
 class CompanyApi(AccountsApi):
     """Besides accounts: people of all roles, come in the way they would."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        everything: Any,
-        authority: Authority,
-        keys: KeyRing,
-    ) -> None:
-        super().__init__(session, everything, MASTER, authority)
-        self._keys = keys
+    def __init__(self, session: aiohttp.ClientSession, found: Foundation) -> None:
+        super().__init__(session, found)
+        self._keys = found.keys
 
     async def founder(
         self, email: str = "admin@example.com", company: str = "Acme", name: str = "Ada Admin"
@@ -158,43 +139,16 @@ class CompanyApi(AccountsApi):
 @asynccontextmanager
 async def serving_company(database: Database, redis: Redis) -> AsyncIterator[CompanyApi]:
     """The API on a database of its own."""
-    pool = await create_pool(database.dsn("dojo_service"), name="test", statement_seconds=5, max_size=8)
-    everything = await create_pool(database.dsn("postgres"), name="all", statement_seconds=5, max_size=1)
-    hashing, buckets = PasswordHashing(), Buckets(redis)
-    keys, authority = KeyRing(MASTER), Authority(pool, redis)
-    await keys.start(pool)
-    await authority.start()
-    accounts = Accounts(
-        pool,
-        buckets=buckets,
-        hashing=hashing,
-        master=MASTER,
-        keys=keys,
-        authority=authority,
-        settings=AccountSettings(attempts=_PLENTY),
-        base_url=BASE_URL,
-    )
-    accounts.start()
-    administration = Administration(
-        pool,
-        buckets=buckets,
-        hashing=hashing,
-        attempts=accounts.attempts,
-        master=MASTER,
-        ring=authority.ring,
-        base_url=BASE_URL,
-    )
-    guard = Guard(TokenAuthenticator(authority), buckets, HttpLimits(user_burst=1000), frozenset(), trusted_proxies=1)
-    app = web.Application(middlewares=[answering])
-    Router(pool, guard).add([*accounts.operations(), *administration.operations()], app.router)
-    async with (
-        TestServer(app) as server,
-        aiohttp.ClientSession(server.make_url("/"), cookie_jar=aiohttp.DummyCookieJar()) as session,
-    ):
-        yield CompanyApi(session, everything, authority, keys)
-    await accounts.close()
-    await authority.close()
-    await keys.close()
-    await hashing.close()
-    await everything.close()
-    await pool.close()
+    async with foundation(database, redis, AccountSettings(attempts=_PLENTY)) as found:
+        administration = Administration(
+            found.pool,
+            buckets=found.buckets,
+            hashing=found.hashing,
+            attempts=found.accounts.attempts,
+            master=found.master,
+            ring=found.authority.ring,
+            base_url=BASE_URL,
+        )
+        operations = [*found.accounts.operations(), *administration.operations()]
+        async with found.serving(operations, limits=HttpLimits(user_burst=1000)) as session:
+            yield CompanyApi(session, found)

@@ -5,36 +5,24 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import aiohttp
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
-from edge.identity.accounts import Accounts, AccountSettings
 from edge.identity.erasure import Removal
 from edge.identity.issuers import Issuers
 from edge.identity.oidc.outside import OutsideTokens
 from edge.identity.oidc.registration import OperatorIssuers
 from edge.identity.oidc.settings import OidcSettings, OperatorIssuer
 from edge.identity.oidc_exchange import OidcExchange
-from edge.identity.passwords import PasswordHashing
 from edge.identity.readmission import Readmission
-from kernel.buckets import Buckets
-from kernel.database import create_pool
-from kernel.http.answering import answering
-from kernel.http.authentication import TokenAuthenticator
-from kernel.http.limits import HttpLimits
-from kernel.http.router import Guard, Router
-from kernel.secrets import MasterKeys
-from kernel.tokens.authority import Authority
-from kernel.tokens.keyring import KeyRing
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import ORIGIN, AccountsApi, Answer, Person
+from tests.edge.identity.foundation import Foundation, foundation
 from tests.edge.identity.oidc.authority import Authority as Certificates
 from tests.edge.identity.oidc.conftest import LOOPBACK
 from tests.edge.identity.oidc.issuer import CLIENT, Clock
@@ -58,7 +46,9 @@ class Company:
 class OutsideApi(AccountsApi):
     """`clock` is what outside tokens are held against."""
 
-    clock: Clock
+    def __init__(self, session: aiohttp.ClientSession, found: Foundation, clock: Clock) -> None:
+        super().__init__(session, found)
+        self.clock = clock
 
     async def company(self, name: str = "acme") -> Company:
         person = await self.sign_up(f"admin@{name}.example", companyName=name)
@@ -117,49 +107,26 @@ async def serving_outside(
     settings = OidcSettings(
         allowed_networks=LOOPBACK, tenant_networks=tenant_networks, ca_file=certificates.ca_file, issuers=issuers
     )
-    clock = Clock(time.time())
-    pool = await create_pool(database.dsn("dojo_service"), name="test", statement_seconds=5, max_size=8)
-    everything = await create_pool(database.dsn("postgres"), name="all", statement_seconds=5, max_size=1)
-    master, hashing, buckets = MasterKeys([bytes(32)]), PasswordHashing(), Buckets(redis)
-    keys, authority = KeyRing(master), Authority(pool, redis)
-    await keys.start(pool)
-    await authority.start()
-    accounts = Accounts(
-        pool,
-        buckets=buckets,
-        hashing=hashing,
-        master=master,
-        keys=keys,
-        authority=authority,
-        settings=AccountSettings(),
-        base_url="https://dojo.example.com",
-    )
-    accounts.start()
-    outside, operators = OutsideTokens(settings, clock), OperatorIssuers(issuers)
-    exchange = OidcExchange(
-        pool, outside, operators, accounts.granting, authority, buckets=buckets, later=accounts.later
-    )
-    operations = [
-        *accounts.operations(),
-        *exchange.operations(),
-        *Issuers(outside, operators, buckets, authority.ring).operations(),
-        *Removal(hashing, accounts.attempts, authority.ring).operations(),
-        *Readmission().operations(),
-    ]
-    app = web.Application(middlewares=[answering])
-    guard = Guard(TokenAuthenticator(authority), buckets, HttpLimits(), frozenset({ORIGIN}), trusted_proxies=1)
-    Router(pool, guard).add(operations, app.router)
-    async with (
-        TestServer(app) as server,
-        aiohttp.ClientSession(server.make_url("/"), cookie_jar=aiohttp.DummyCookieJar()) as session,
-    ):
-        api = OutsideApi(session, everything, master, authority)
-        api.clock = clock
-        yield api
-    await outside.close()
-    await accounts.close()
-    await authority.close()
-    await keys.close()
-    await hashing.close()
-    await everything.close()
-    await pool.close()
+    clock, operators = Clock(time.time()), OperatorIssuers(issuers)
+    outside = OutsideTokens(settings, clock)
+    async with foundation(database, redis) as found, AsyncExitStack() as ending:
+        ending.push_async_callback(outside.close)
+        accounts, ring = found.accounts, found.authority.ring
+        exchange = OidcExchange(
+            found.pool,
+            outside,
+            operators,
+            accounts.granting,
+            found.authority,
+            buckets=found.buckets,
+            later=accounts.later,
+        )
+        operations = [
+            *accounts.operations(),
+            *exchange.operations(),
+            *Issuers(outside, operators, found.buckets, ring).operations(),
+            *Removal(found.hashing, accounts.attempts, ring).operations(),
+            *Readmission().operations(),
+        ]
+        session = await ending.enter_async_context(found.serving(operations, origins=(ORIGIN,)))
+        yield OutsideApi(session, found, clock)

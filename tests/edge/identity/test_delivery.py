@@ -186,14 +186,57 @@ async def test_what_nobody_foresaw_keeps_neither_the_others_nor_itself(
     assert ADDRESS not in caplog.text
 
 
-async def test_the_services_cannot_read_the_outbox_nor_the_worker_anything_else(sending: Sending) -> None:
+async def test_the_services_cannot_read_the_outbox_nor_the_worker_anything_of_people(sending: Sending) -> None:
     await sending.put()
     async with scope(sending._service) as db:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await db.fetch("SELECT * FROM mail_outbox")
-    for table in ("users", "identities", "tenants", "sessions", "audit_log", "collab_base"):
+    for table in ("users", "identities", "tenants", "sessions", "audit_log", "dojo_chat_messages"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await sending.worker.fetch(f"SELECT * FROM {table}")
+
+
+READABLE = {
+    "mail_outbox": None,
+    # What a room was, for keyframes, last snapshots and who typed how much.
+    "collab_base": None,
+    "collab_journal": None,
+    "collab_journal_history": None,
+    "collab_owners": None,
+    "dojo_room_keyframes": None,
+    "dojo_code_snapshots": None,
+    "dojo_typed": None,
+    # What dojos that nobody looks after are ended by.
+    "dojos": {"tenant_id", "dojo_id", "status"},
+    "dojo_rooms": None,
+    "dojo_room_participants": None,
+    "dojo_invitations": {"tenant_id", "dojo_id", "accepted_at", "revoked_at"},
+}
+"""All that the worker may read: table -> columns, or None for all of them."""
+
+
+async def test_the_worker_reads_no_more_than_its_work_takes(sending: Sending) -> None:
+    columns = await sending.everything.fetch(
+        "SELECT c.relname AS table, a.attname AS column, has_column_privilege('dojo_worker', c.oid, a.attnum, 'SELECT')"
+        " AS readable FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')"
+    )
+    readable = {(row["table"], row["column"]) for row in columns if row["readable"]}
+    assert readable == {
+        (row["table"], row["column"])
+        for row in columns
+        if row["table"] in READABLE and row["column"] in (READABLE[row["table"]] or {row["column"]})
+    }
+    assert {table for table, _ in readable} == set(READABLE)
+
+
+async def test_the_worker_reads_of_one_tenant_at_a_time(sending: Sending) -> None:
+    policies = await sending.everything.fetch(
+        "SELECT tablename, qual FROM pg_policies WHERE 'dojo_worker' = ANY(roles) AND cmd IN ('ALL', 'SELECT')"
+    )
+    by_tenant = {row["tablename"] for row in policies if "app.tenant" in row["qual"]}
+    assert {row["tablename"] for row in policies} - by_tenant == {"mail_outbox"}
+    assert set(READABLE) - {"mail_outbox"} <= by_tenant
 
 
 def test_pauses_grow_to_a_bound() -> None:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.edge.identity.accounts_api import PASSWORD
-from tests.edge.identity.company import BASE_URL, CompanyApi
+from tests.edge.identity.company import CompanyApi
+from tests.edge.identity.foundation import BASE_URL
 
 PATH = "/api/v1/invitations"
 ACCEPT = f"{PATH}/accept"

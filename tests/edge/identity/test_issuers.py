@@ -15,19 +15,8 @@ from edge.identity.oidc.settings import OperatorIssuer
 from tests.conftest import Database
 from tests.edge.identity.accounts_api import until
 from tests.edge.identity.oidc.authority import Authority as Certificates
-from tests.edge.identity.oidc.issuer import CLIENT, LocalIssuer, serving
+from tests.edge.identity.oidc.issuer import CLIENT, LocalIssuer
 from tests.edge.identity.outside_api import ISSUERS, OutsideApi, serving_outside
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-async def issuer(certificates: Certificates) -> AsyncIterator[LocalIssuer]:
-    async with serving(certificates, "localhost") as issuer:
-        yield issuer
 
 
 @pytest.fixture

@@ -25,17 +25,6 @@ from tests.edge.identity.outside_api import EXCHANGE, Company, OutsideApi, servi
 TENANT_CLAIM = "custom:tenant_id"
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-async def issuer(certificates: Certificates) -> AsyncIterator[LocalIssuer]:
-    async with serving(certificates, "localhost") as issuer:
-        yield issuer
-
-
 @pytest.fixture
 async def api(database: Database, redis: Redis, certificates: Certificates) -> AsyncIterator[OutsideApi]:
     async with serving_outside(database, redis, certificates) as api:

@@ -20,11 +20,13 @@ from kernel.http.cors import Cors
 from kernel.http.limits import HttpLimits
 from kernel.http.metrics import HttpMetrics
 from kernel.http.router import Guard, Router
+from kernel.secrets import MasterKeys
 from tests.conftest import Database
 from tests.kernel.http.serving import serving
 from tests.kernel.http.things import SCHEMA, Things, Tokens
 
 ORIGIN = "https://app.example.com"
+MASTER = MasterKeys([bytes(32)])
 STATEMENT_SECONDS = 5.0
 
 
@@ -51,7 +53,8 @@ def make_app(pool: Any, buckets: Buckets, limits: HttpLimits) -> tuple[web.Appli
     app = web.Application(middlewares=[metrics.middleware(), answering])
     Cors([ORIGIN]).add_to(app)
     things = Things(pool)
-    Router(pool, Guard(Tokens(), buckets, limits, frozenset({ORIGIN}))).add(things.operations(), app.router)
+    guard = Guard(Tokens(), buckets, limits, frozenset({ORIGIN}))
+    Router(pool, guard, MASTER).add(things.operations(), app.router)
     return app, things, metrics
 
 

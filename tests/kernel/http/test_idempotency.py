@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from kernel.http.idempotency import HEADER
+from kernel.secrets import OVERHEAD_BYTES
 from tests.collab_core.live import until
 from tests.kernel.http.conftest import Shop, token
 from tests.kernel.http.serving import problem
@@ -37,6 +39,31 @@ async def test_a_repetition_is_answered_with_the_same_bytes(shop: Shop) -> None:
     first = await post(shop)
     assert (first[0], first[2]) == (201, None)
     assert await post(shop) == (201, first[1], "true")
+
+
+async def test_what_is_stored_opens_with_the_master_key_only(shop: Shop) -> None:
+    _, body, _ = await post(shop)
+    async with shop.pool.acquire() as connection:
+        stored = await connection.fetchval("SELECT answer FROM idempotency_keys")
+    assert b"vase" not in stored
+    assert len(stored) == len(msgspec.json.encode(body)) + OVERHEAD_BYTES
+
+
+async def test_an_answer_that_does_not_open_is_not_given_and_the_work_not_done_again(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    await post(shop)
+    await post(shop, **{HEADER: "another"})
+    async with shop.pool.acquire() as connection:  # one row's answer in another's place
+        await connection.execute(
+            "UPDATE idempotency_keys SET answer = (SELECT answer FROM idempotency_keys WHERE key = 'another')"
+            " WHERE key <> 'another'"
+        )
+    status, body, _ = await post(shop)
+    assert (status, body["code"]) == (409, "answer_lost")
+    assert await shop.count() == 2
+    assert "the stored answer of POST /api/v1/things does not open" in caplog.text
+    assert (await post(shop, **{HEADER: "another"}))[2] == "true"
 
 
 async def test_while_the_first_runs_the_second_is_told_so(shop: Shop) -> None:

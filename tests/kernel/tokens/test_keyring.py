@@ -150,6 +150,35 @@ async def test_the_private_half_lies_sealed_and_opens_only_for_its_row(database:
         assert await connection.fetchval("SELECT count(*) FROM signing_keys") == 1
 
 
+async def test_a_new_master_key_in_front_seals_the_keys_anew_and_the_old_one_may_go(database: Database) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    async with connections(database, 3) as opened:
+        before = KeyRing(MasterKeys([old]), clock=Clock())
+        await before.ensure(opened[0])
+        rings = [KeyRing(MasterKeys([new, old]), clock=Clock()) for _ in opened]
+        await asyncio.gather(*(ring.ensure(connection) for ring, connection in zip(rings, opened, strict=True)))
+        assert {ring.key.kid for ring in rings} == {before.key.kid}, "the same key: nobody is signed out"
+        sealed = await opened[0].fetchval("SELECT sealed_private FROM signing_keys")
+        assert MasterKeys([new, old]).current(sealed)
+        alone = KeyRing(MasterKeys([new]), clock=Clock())
+        await alone.ensure(opened[0])
+        assert alone.key.kid == before.key.kid
+        await rings[0].ensure(opened[0])
+        assert await opened[0].fetchval("SELECT sealed_private FROM signing_keys") == sealed, "once is enough"
+
+
+async def test_keys_whose_time_is_over_are_not_sealed_anew(database: Database) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    async with connections(database, 1) as [connection]:
+        before = KeyRing(MasterKeys([old]), clock=Clock())
+        await before.ensure(connection)
+        await connection.execute("UPDATE signing_keys SET published_until = to_timestamp($1)", NOW)
+        after = KeyRing(MasterKeys([new]), clock=Clock())
+        await after.ensure(connection)
+        assert after.key.kid != before.key.kid
+        assert await connection.fetchval("SELECT count(*) FROM signing_keys") == 2
+
+
 async def test_it_tends_itself_until_closed(database: Database) -> None:
     pool = await create_pool(database.dsn("dojo_service"), name="test", statement_seconds=5.0, max_size=2)
     ring = KeyRing(MASTER)

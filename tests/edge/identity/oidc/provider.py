@@ -8,17 +8,16 @@ import hashlib
 import re
 import secrets
 import ssl
-import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from tests.peers import PEERS_FOLDER, node_executable
+from tests.node import NodeProcess
 
 REDIRECT = "https://app.example/callback"
 ANSWER_SECONDS = 20.0
@@ -38,43 +37,22 @@ class OidcProvider:
     def __init__(self, certificate: Path, key: Path, tls: ssl.SSLContext) -> None:
         self.issuer = ""
         self.kids: dict[str, str] = {}
-        self._files = (certificate, key)
         self._tls = tls
-        self._process: asyncio.subprocess.Process | None = None
-        self._stderr: IO[bytes] | None = None
+        self._node = NodeProcess("oidc-provider.mjs", str(certificate), str(key))
 
     async def __aenter__(self) -> Self:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = await asyncio.create_subprocess_exec(
-            node_executable(),
-            str(PEERS_FOLDER / "oidc-provider.mjs"),
-            *map(str, self._files),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._stderr,
-        )
+        await self._node.start()
         await self._read()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._stderr is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), ANSWER_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        self._stderr.close()
+        await self._node.end()
 
     async def rotate(self) -> None:
         """New keys; the old ones are no longer published."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(b'{"do": "rotate"}\n')
+        self._node.stdin.write(b'{"do": "rotate"}\n')
         await self._read()
 
     async def sign_in(
@@ -134,14 +112,7 @@ class OidcProvider:
         raise AssertionError(f"no code after {STEPS_MOST} steps, but {address.path}")
 
     async def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_SECONDS)
-        assert line, self._errors()
+        line = await asyncio.wait_for(self._node.stdout.readline(), ANSWER_SECONDS)
+        assert line, self._node.stderr()
         answer = msgspec.json.decode(line, type=dict[str, Any])
         self.issuer, self.kids = answer["issuer"], answer["kids"]
-
-    def _errors(self) -> str:
-        assert self._stderr is not None
-        self._stderr.seek(0)
-        return self._stderr.read().decode("utf-8", "replace")
