@@ -12,6 +12,7 @@ from dojo.guest_tickets import GuestTickets, is_loopback
 from dojo.settings import Settings
 from edge.dojos.dojos import Dojos
 from edge.dojos.forgetting import forget_person
+from edge.dojos.telling import tell_person
 from edge.identity.accounts import Accounts, AccountSettings
 from edge.identity.administration import Administration
 from edge.identity.issuers import Issuers
@@ -77,8 +78,17 @@ class ApiServices:
             ring=self.authority.ring,
             base_url=settings.public_url,
             forget=(forget_person,),
+            tell={"dojos": tell_person},
         )
-        self._dojos = Dojos(pool, redis, buckets=buckets, master=master, keys=self.keys, base_url=settings.public_url)
+        self._dojos = Dojos(
+            pool,
+            redis,
+            buckets=buckets,
+            master=master,
+            keys=self.keys,
+            authority=self.authority,
+            base_url=settings.public_url,
+        )
         self._outside = OutsideTokens(settings.oidc, time.time)
         operators = OperatorIssuers(settings.oidc.issuers)
         exchange = OidcExchange(
@@ -111,6 +121,7 @@ class ApiServices:
                 frozenset(origin.rstrip("/").lower() for origin in settings.origins),
                 settings.http.trusted_proxies,
             ),
+            master,
         )
 
     def operations(self) -> list[Operation]:
@@ -135,6 +146,7 @@ class ApiServices:
         `NoSigningKey`, `AuthorityAway`."""
         await self.keys.start(self._pool)
         await self.authority.start()
+        self._hashing.start()
         self._accounts.start()
 
     async def close(self) -> None:

@@ -15,8 +15,8 @@ from kernel import migrations
 from kernel.database import FAILURES
 
 FOLDERS = (
-    Path(collab_core.journal.__file__).parent / "migrations",
     Path(kernel.__file__).parent / "schema",
+    Path(collab_core.journal.__file__).parent / "migrations",
     Path(edge.identity.__file__).parent / "migrations",
     Path(edge.dojos.__file__).parent / "migrations",
 )

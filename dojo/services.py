@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +13,6 @@ from dojo import ports
 from dojo.data_directory import DataDirectory, DirectoryLock
 from dojo.embedded.postgres import OWNER, EmbeddedPostgres
 from dojo.embedded.redis import EmbeddedRedis
-from dojo.history import turn_daily
 from dojo.mailing import PRINT
 from dojo.migrate import migrate
 from dojo.process import Child, Program
@@ -53,7 +49,6 @@ class Services:
         self._programs = programs
         self._postgres: EmbeddedPostgres | None = None
         self._redis: EmbeddedRedis | None = None
-        self._history: asyncio.Task[None] | None = None
         live_port = settings.wanted_live_port
         ports.check(settings.live.host, live_port, asked_by="--live-port (setting live.port)")
         self._listener = ports.listen(settings.http.host, settings.http.port, asked_by="--port (setting http.port)")
@@ -95,17 +90,9 @@ class Services:
         if self._settings.database.owner is not None:
             await migrate(self._settings.database.owner)
         await self._supervisor.start()
-        owner = self._postgres.dsn(OWNER) if self._postgres is not None else self._settings.database.owner
-        if owner is not None:
-            keep = timedelta(days=self._settings.history_days)
-            self._history = asyncio.create_task(turn_daily(owner, keep), name="turn history")
 
     async def stop(self) -> None:
         """Stop everything in order."""
-        if self._history is not None:
-            self._history.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._history
         await self._supervisor.stop()
         self._listener.close()
 

@@ -20,6 +20,9 @@ DEFAULT_LIVE_PORT = 8081
 CHILD_VARIABLE = "DOJO_SETTINGS"
 """The environment variable through which a child process gets all settings as one JSON document."""
 
+NODE_URL = r"^wss?://([{]hostname[}]|[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(\.[A-Za-z0-9.-]+)?(:([{]port[}]|[0-9]+))?$"
+"""A hostname may be the whole of the first label only: more is not to be had in a content security policy."""
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -40,6 +43,22 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Unset: 8081 next to the default HTTP port, any free one next to another. 0: any free one."""
     url: str | None = None
     """What clients are told, without a path: `wss://live.example.com`. Unset: `ws://host:port`."""
+    public_url: Annotated[str, msgspec.Meta(pattern=NODE_URL)] | None = None
+    """Where clients reach one node and no other, with `{hostname}` and `{port}` for its own: clients are told the
+    address of the node that their room prefers. Unset: they are told `url`, whatever stands behind it."""
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
+    """How many rooms a node gets, beside the others': a machine twice as strong gets 2."""
+
+    def node_url(self, hostname: str, port: int) -> str | None:
+        """`public_url` of the node that listens there."""
+        if self.public_url is None:
+            return None
+        return self.public_url.replace("{hostname}", hostname).replace("{port}", str(port))
+
+    @property
+    def every_node_url(self) -> str | None:
+        """`public_url` for any node, as a source of a content security policy."""
+        return self.public_url and self.public_url.replace("{hostname}", "*").replace("{port}", "*")
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +71,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     service: str | None = None
     """Reads rooms and compacts them, one tenant at a time."""
     worker: str | None = None
-    """Sends mail, deletes what has expired, erases tenants that asked for it. Unset: no worker is started here."""
+    """Sends mail, deletes what has expired, ends what nobody looks after, erases tenants that asked for it. Unset: no
+    worker is started here."""
 
     def __post_init__(self) -> None:
         if (self.journal is None) != (self.service is None):
@@ -110,6 +130,17 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return f"MailSettings(url={'unset' if self.url is None else 'set'}, sender={self.sender!r})"
 
 
+class DojoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What time does to dojos."""
+
+    no_show_hours: Annotated[float, msgspec.Meta(gt=0)] = 24.0
+    """A scheduled dojo that was not started so long after its hour has failed."""
+    idle_hours: Annotated[float, msgspec.Meta(gt=0)] = 24.0
+    """An active dojo that nobody has been in for so long is completed."""
+    chat_days: Annotated[int, msgspec.Meta(ge=1)] = 365
+    """How long chat is kept. Whole months are dropped."""
+
+
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A public key whose tokens are taken (RFC 8037 JWK). `kid` is what tokens name it by."""
 
@@ -130,6 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity: IdentitySettings = IdentitySettings()
     mail: MailSettings = MailSettings()
     oidc: OidcSettings = OidcSettings()
+    dojos: DojoSettings = DojoSettings()
     http_limits: HttpLimits = HttpLimits()
     limits: Limits = Limits()
     engine: Tuning = Tuning()
@@ -143,7 +175,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ticket_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0
     """How long a room ticket is valid."""
     history_days: Annotated[int, msgspec.Meta(ge=1)] = 90
-    """How long times and authors of folded edits are kept. Whole months are dropped; the text itself stays."""
+    """How long times and authors of folded edits are kept. Whole months are dropped; the text itself stays. It is how
+    far back rooms can be replayed."""
     audit_days: Annotated[int, msgspec.Meta(ge=180)] = 365
     """How long the audit log's entries are kept. Brazil's Marco Civil asks for six months of access records."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,5 +1,5 @@
-"""The worker: what nobody waits for. It sends the mails of the outbox, deletes what has expired, and erases companies
-that asked for it. Any number may run at once."""
+"""The worker: what nobody waits for. It sends the mails of the outbox, deletes what has expired, ends dojos that nobody
+looks after, makes ready what looking back needs, and erases companies that asked for it. Any number may run at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any, Final
 
 import uvloop
@@ -18,8 +17,8 @@ import uvloop
 from dojo.child import ChildStart
 from dojo.mailing import mailer_of
 from dojo.master_keys import master_keys
+from dojo.upkeep import Upkeep
 from edge.identity.delivery import AT_ONCE, BATCH, Delivery
-from edge.identity.retention import erase_tenants, prune
 from kernel.database import FAILURES, connect, create_pool
 from kernel.secrets import MasterKeyError
 from kernel.settings import SettingsError
@@ -28,9 +27,12 @@ from kernel.telemetry import log_to
 IDLE_SECONDS: Final = 1.0
 """Between two looks into an empty outbox: somebody waits for that mail."""
 PRUNE_SECONDS: Final = 3600.0
+MONTHS_SECONDS: Final = 6 * 3600.0
+"""Months are made far ahead and dropped late: this is for a day on which it failed."""
 ERASE_SECONDS: Final = 60.0
+DOJOS_SECONDS: Final = 60.0
 FIRST_SECONDS: Final = 10.0
-"""Before the first of both: there is enough to do at the start itself."""
+"""Before the first of all but mails: there is enough to do at the start itself."""
 RETRY_SECONDS: Final = (0.5, 30.0)
 """First and longest pause while the database is away."""
 MAIL_STATEMENT_SECONDS: Final = 10.0
@@ -89,14 +91,18 @@ async def run(start: ChildStart) -> None:
     async def deliver() -> bool:
         return await delivery.deliver() == BATCH
 
-    async def prune_all(connection: Any) -> None:
-        went = await prune(connection, keep_audit=timedelta(days=settings.audit_days))
-        log.info("%d expired rows deleted", went)
+    upkeep = Upkeep(settings)
+
+    def rarely(name: str, work: Callable[[Any], Awaitable[bool]], every: float) -> Loop:
+        return Loop(name, lambda: _connected(dsn, work), every=every, first=FIRST_SECONDS)
 
     loops = (
         Loop("sending mail", deliver, every=IDLE_SECONDS),
-        Loop("pruning", lambda: _upkeep(dsn, prune_all), every=PRUNE_SECONDS, first=FIRST_SECONDS),
-        Loop("erasing", lambda: _upkeep(dsn, _erase), every=ERASE_SECONDS, first=FIRST_SECONDS),
+        rarely("pruning", upkeep.prune, PRUNE_SECONDS),
+        rarely("turning months", upkeep.turn_months, MONTHS_SECONDS),
+        rarely("ending dojos", upkeep.end_dojos, DOJOS_SECONDS),
+        rarely("making replays ready", upkeep.keep_ended, DOJOS_SECONDS),
+        rarely("erasing", upkeep.erase, ERASE_SECONDS),
     )
     tasks = [asyncio.create_task(loop.run(stop)) for loop in loops]
     try:
@@ -110,18 +116,13 @@ async def run(start: ChildStart) -> None:
         pool.terminate()
 
 
-async def _upkeep(dsn: str, work: Callable[[Any], Awaitable[None]]) -> bool:
+async def _connected(dsn: str, work: Callable[[Any], Awaitable[bool]]) -> bool:
     """`work` on a connection of its own: it is rare, and may take long."""
     connection = await connect(dsn, name="dojo-upkeep", statement_seconds=UPKEEP_STATEMENT_SECONDS)
     try:
-        await work(connection)
+        return await work(connection)
     finally:
         connection.terminate()  # nothing is under way any more, and a server that has died answers no farewell
-    return False
-
-
-async def _erase(connection: Any) -> None:
-    await erase_tenants(connection)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

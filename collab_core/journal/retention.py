@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
-MONTHS_AHEAD: Final = 3
-"""Partitions made in advance. Should they run out, rows go to the default partition and move when there is a month."""
+from kernel.months import Turned
 
 
-@dataclass(frozen=True, slots=True)
-class Turned:
-    """What one round did, in partitions (months)."""
+async def turn_history(worker: Any, cutoff: datetime) -> Turned:
+    """Make the coming months' partitions and drop those that lie wholly before `cutoff`.
 
-    made: int
-    dropped: int
-
-
-async def turn_history(owner: Any, *, keep: timedelta) -> Turned:
-    """Make the coming months' partitions and drop those that lie wholly before `keep` ago.
-
-    `owner` is a connection as the tables' owner. Safe to call from several processes at once; once a day is plenty.
+    `worker` is a connection of the worker's role. Safe to call from several processes at once; once a day is plenty.
+    Raises what asyncpg raises, for a cutoff in the future too.
     """
-    made = await owner.fetchval("SELECT collab_history_prepare($1)", MONTHS_AHEAD)
-    dropped = await owner.fetchval("SELECT collab_history_drop_before(now() - $1::interval)", keep)
-    return Turned(made, dropped)
+    return Turned(*await worker.fetchrow("SELECT made, dropped FROM collab_history_turn($1)", cutoff))

@@ -105,32 +105,7 @@ class ChatHistory:
     async def list_chat(self, call: Call[None, ChatQuery]) -> ChatPage:
         """What was said, ordered by time."""
         dojo = await access.seen(call)
-        query = call.query
-        if query.before is not None and query.after is not None:
-            raise Problem(400, "invalid_query", "give before or after, not both")
-        where = "room_id" if query.room_id is not None else "dojo_id"
-        given: list[Any] = [call.caller.tenant, query.room_id or dojo["dojo_id"], query.limit + 1]
-        bound = ""
-        if query.before is not None or query.after is not None:
-            bound = f"{_BOUND}{'<' if query.before is not None else '>'} ($4, $5)"
-            given += _read(query.before if query.before is not None else query.after or "")
-        if query.room_id is not None:
-            await _check_room(call, dojo["dojo_id"], query.room_id)
-        order = "ASC" if query.after is not None else "DESC"
-        rows = await call.db.fetch(
-            f"{_PAGE}{where} = $2{bound} ORDER BY timestamp {order}, message_id {order} LIMIT $3",  # all written above
-            *given,
-        )
-        more = len(rows) > query.limit
-        rows = rows[: query.limit]
-        if query.after is None:
-            rows.reverse()
-        items = [Said(*row) for row in rows]
-        return ChatPage(
-            items,
-            before=_cursor(items[0]) if items and (more or query.after is not None) else None,
-            after=_cursor(items[-1]) if items else query.after,
-        )
+        return await page_of_chat(call.db, call.caller.tenant, dojo["dojo_id"], call.query)
 
     async def say(self, call: Call[NewMessage, None]) -> Said:
         """Say something in a room, without a socket. Who is there sees it at once."""
@@ -141,7 +116,7 @@ class ChatHistory:
             content = chat_text(said.content)
         except NotSaid as refused:
             raise Problem(400, refused.code, refused.message) from None
-        room = await _check_room(call, dojo["dojo_id"], said.room_id)
+        room = await _check_room(call.db, call.caller.tenant, dojo["dojo_id"], said.room_id)
         if Status(dojo["status"]).over or room["status"] != "ACTIVE":
             raise Problem(409, "dojo_over", "this room has ended")
         wait = await self._buckets.take(Draw("dojo.chat", str(call.caller.user), PER_PERSON))
@@ -161,10 +136,39 @@ class ChatHistory:
         return Said(*row)
 
 
-async def _check_room(call: Call[Any, Any], dojo: UUID, room: UUID) -> Any:
-    row = await call.db.fetchrow(
+async def page_of_chat(db: Any, tenant: UUID, dojo: UUID, query: ChatQuery) -> ChatPage:
+    """What `query` asks for. Raises `Problem`."""
+    if query.before is not None and query.after is not None:
+        raise Problem(400, "invalid_query", "give before or after, not both")
+    where = "room_id" if query.room_id is not None else "dojo_id"
+    given: list[Any] = [tenant, query.room_id or dojo, query.limit + 1]
+    bound = ""
+    if query.before is not None or query.after is not None:
+        bound = f"{_BOUND}{'<' if query.before is not None else '>'} ($4, $5)"
+        given += _read(query.before if query.before is not None else query.after or "")
+    if query.room_id is not None:
+        await _check_room(db, tenant, dojo, query.room_id)
+    order = "ASC" if query.after is not None else "DESC"
+    rows = await db.fetch(
+        f"{_PAGE}{where} = $2{bound} ORDER BY timestamp {order}, message_id {order} LIMIT $3",  # all written above
+        *given,
+    )
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    if query.after is None:
+        rows.reverse()
+    items = [Said(*row) for row in rows]
+    return ChatPage(
+        items,
+        before=_cursor(items[0]) if items and (more or query.after is not None) else None,
+        after=_cursor(items[-1]) if items else query.after,
+    )
+
+
+async def _check_room(db: Any, tenant: UUID, dojo: UUID, room: UUID) -> Any:
+    row = await db.fetchrow(
         "SELECT status FROM dojo_rooms WHERE tenant_id = $1 AND dojo_id = $2 AND room_id = $3",
-        call.caller.tenant,
+        tenant,
         dojo,
         room,
     )

@@ -73,10 +73,11 @@ class Code:
         """What a file of a room says, or said at a moment."""
         query = call.query
         texts, described = await self._at(call, query.at)
-        if query.file not in texts:
+        file = next((each for each in files_of(described, texts) if each.path == query.file), None)
+        if file is None:
             raise not_found()
-        (file,) = files_of({query.file: described.get(query.file)}, {query.file: texts[query.file]})
-        return FileText(query.file, texts[query.file], file.language, query.at)
+        text = texts.get(query.file, "")  # of a file that nobody has typed in yet there is a name only
+        return FileText(query.file, text, file.language, query.at)
 
     @staticmethod
     async def _at(call: Call[Any, Any], at: datetime | None) -> tuple[dict[str, str], Any]:

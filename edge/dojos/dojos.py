@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from redis.asyncio import Redis
 
 from edge.dojos.bell import Bell
+from edge.dojos.guest_access import GuestAccess
 from edge.dojos.guests import Guests
 from edge.dojos.invitations import DojoInvitations
 from edge.dojos.joining import Joining
@@ -21,6 +22,7 @@ from edge.dojos.turns.routes import TurnRoutes
 from kernel.buckets import Buckets
 from kernel.http.operation import Operation
 from kernel.secrets import MasterKeys
+from kernel.tokens.authority import Authority
 from kernel.tokens.keyring import KeyRing
 
 
@@ -41,6 +43,7 @@ class Dojos:
         buckets: Buckets,
         master: MasterKeys,
         keys: KeyRing,
+        authority: Authority,
         base_url: str,
     ) -> None:
         """`pool` has connections of the services' role. `base_url` is the page's address, for links in mails."""
@@ -50,6 +53,7 @@ class Dojos:
             Lifecycle(bell),
             Joining(buckets, bell),
             Guests(pool, buckets, keys, bell),
+            GuestAccess(pool, authority, keys),
             Participants(bell),
             DojoInvitations(master, buckets, bell, base_url),
             Rooms(bell),

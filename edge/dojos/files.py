@@ -25,11 +25,11 @@ class File(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def files_of(described: Mapping[str, Any] | None, texts: Mapping[str, str]) -> list[File]:
-    """The files that there are a text of or that the map names, in their order. The map is written by clients: what is
-    not of its shape is ignored."""
+    """The files that the map names, and those that hold any text though it does not, in their order. The map is written
+    by clients: what is not of its shape is ignored."""
     described = described or {}
     files = []
-    for path in {*texts, *described}:
+    for path in {*described, *(path for path, text in texts.items() if text)}:
         about = described.get(path)
         about = about if isinstance(about, Mapping) else {}
         language, order = about.get("language"), about.get("order")

@@ -34,7 +34,8 @@ class GuestRequest(Unshown, frozen=True, kw_only=True):
 
 
 class GuestGrant(Unshown, frozen=True, kw_only=True):
-    """A token for this dojo's live socket and nothing else. `userName` may differ from the name asked for."""
+    """A token for this dojo's live socket, and what `/api/v1/dojos/guests/...` has for guests: nothing else. `userName`
+    may differ from the name asked for."""
 
     token: str
     expires_in: int

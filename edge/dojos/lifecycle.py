@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.dojos import access, join_codes, names, seats
 from edge.dojos.bell import Bell
+from edge.dojos.ending import end
 from edge.dojos.refusals import over
-from edge.dojos.snapshots import take_all
 from edge.dojos.states import NotPossible, Status, step
 from edge.dojos.views import CreatedDojo, DojoDetail, DojoView, created_dojo, dojo_detail, dojo_view
 from edge.identity.me import shown_name
@@ -97,7 +96,6 @@ class Lifecycle:
         new = {"invalid_name": 400, "too_many_dojos": 409}
         change = {**ended, "invalid_name": 400, "already_started": 409}
         return (
-            # Not idempotent: the answer holds the join code, and answers are stored.
             Operation(
                 "POST",
                 path,
@@ -106,6 +104,7 @@ class Lifecycle:
                 tag=tag,
                 status=201,
                 problems=new,
+                idempotent=True,
                 body_bytes=BODY_BYTES,
             ),
             Operation("GET", one, self.get_dojo, access=SIGNED_IN, tag=tag),
@@ -122,7 +121,8 @@ class Lifecycle:
     async def create_dojo(self, call: Call[NewDojo, None]) -> CreatedDojo:
         """Open or schedule a dojo.
 
-        The caller is its host. Its first room is made with it. The join code is shown in this answer only.
+        The caller is its host. Its first room is made with it. The join code is shown in this answer only,
+        and in its repetitions under the same idempotency key.
         """
         db, caller, body = call.db, call.caller, call.body
         open_now = await db.fetchval(
@@ -249,22 +249,16 @@ class Lifecycle:
             changes = step(Status(row["status"]), wanted)
         except NotPossible as impossible:
             raise Problem(409, "not_possible", str(impossible)) from None
-        if changes:
+        if changes and wanted.over:
+            await end(call.db, tenant, dojo, Status(row["status"]), wanted)
+        elif changes:
             await call.db.execute(
-                "UPDATE dojos SET status = $3::text, updated_at = now(),"
-                " started_at = CASE WHEN $3::text = 'ACTIVE' THEN now() ELSE started_at END,"
-                " ended_at = CASE WHEN $4 THEN now() END,"
-                " join_code_hash = CASE WHEN $4 THEN NULL ELSE join_code_hash END"
+                "UPDATE dojos SET status = 'ACTIVE', updated_at = now(), started_at = now()"
                 " WHERE tenant_id = $1 AND dojo_id = $2",
                 tenant,
                 dojo,
-                wanted.value,
-                wanted.over,
             )
-            if wanted in (Status.COMPLETED, Status.FAILED):
-                await take_all(call.db, tenant, dojo)
-            if wanted.over:
-                await _close(call.db, tenant, dojo, wanted)
+        if changes:
             await audit.note(call, f"dojo.{_DONE[wanted]}", dojo)
             await self._bell.after_commit(call, dojo)
         return await dojo_view(call.db, tenant, dojo)
@@ -276,26 +270,3 @@ _DONE: Final = {
     Status.FAILED: "failed",
     Status.CANCELLED: "cancelled",
 }
-
-
-async def _close(db: Any, tenant: UUID, dojo: UUID, status: Status) -> None:
-    """Everything in a dojo that ends with it."""
-    await db.execute(
-        "UPDATE dojo_rooms SET status = $3, ended_at = now()"
-        " WHERE tenant_id = $1 AND dojo_id = $2 AND status = 'ACTIVE'",
-        tenant,
-        dojo,
-        "FINISHED" if status is Status.COMPLETED else "FAILED",
-    )
-    await db.execute(
-        "UPDATE dojo_room_participants s SET left_at = now() FROM dojo_rooms r WHERE s.tenant_id = $1"
-        " AND r.tenant_id = $1 AND r.room_id = s.room_id AND r.dojo_id = $2 AND s.left_at IS NULL",
-        tenant,
-        dojo,
-    )
-    await db.execute(
-        "UPDATE dojo_invitations SET revoked_at = now() WHERE tenant_id = $1 AND dojo_id = $2"
-        " AND accepted_at IS NULL AND revoked_at IS NULL",
-        tenant,
-        dojo,
-    )

@@ -119,13 +119,13 @@ class Participants:
     async def remove_participant(self, call: Call[None, None]) -> None:
         """Send somebody out, or leave oneself.
 
-        Who was sent out needs the join code or an invitation to come back; who left does not.
+        Who was sent out needs the join code or an invitation to come back; who left does not. Open sockets are closed.
         """
         user = call.ids["userId"]
         if user == call.caller.user:
             await access.seen(call)
             _check_not_host(await _participant(call))
-            if await seats.leave(call.db, call.caller.tenant, call.ids["dojoId"], user):
+            if await seats.leave(call.db, call.caller.tenant, call.ids["dojoId"], user, by_choice=True):
                 await self._note(call, "dojo.left")
             return
         await access.managed(call)

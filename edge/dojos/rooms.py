@@ -12,6 +12,7 @@ from edge.dojos.bell import Bell
 from edge.dojos.refusals import no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat
 from edge.dojos.states import Status
+from edge.dojos.turns.store import end_turns
 from edge.dojos.views import ROOMS, RoomStatus, RoomView, room_view
 from edge.identity.me import shown_name
 from kernel import audit
@@ -174,17 +175,15 @@ class Rooms:
         return await _entered(call, "ADMITTED")
 
     async def leave_room(self, call: Call[None, None]) -> RoomView:
-        """Go out of a room. The seat in the dojo stays one's own."""
+        """Go out of a room.
+
+        Whoever is in no other room of the dojo gives the seat back, unless they host it: to change rooms, go into the
+        next one first. Sockets that one has open in the room are closed.
+        """
         await access.seen(call)
         view = await _view(call, call.ids["roomId"])
-        went = await call.db.fetchval(
-            "UPDATE dojo_room_participants SET left_at = clock_timestamp()"
-            " WHERE tenant_id = $1 AND room_id = $2 AND user_id = $3 AND left_at IS NULL RETURNING true",
-            call.caller.tenant,
-            view.room_id,
-            call.caller.user,
-        )
-        if not went:
+        caller = call.caller
+        if not await seats.leave_room(call.db, caller.tenant, view.dojo_id, view.room_id, caller.user, by_choice=True):
             return view
         await self._bell.after_commit(call, view.dojo_id)
         return await _view(call, view.room_id)
@@ -207,6 +206,7 @@ class Rooms:
             return await _view(call, room)
         if row["status"] != "ACTIVE":
             raise _room_over()
+        await end_turns(call.db, tenant, room)
         await call.db.execute(
             "UPDATE dojo_rooms SET status = $3, ended_at = now() WHERE tenant_id = $1 AND room_id = $2",
             tenant,

@@ -46,3 +46,9 @@ def step(now: Status, wanted: Status) -> bool:
     if wanted not in _NEXT.get(now, frozenset()):
         raise NotPossible(now, wanted)
     return True
+
+
+def lapsed(now: Status) -> Status:
+    """What becomes of an open dojo that nobody looks after: one whose host never came has failed; one that everybody
+    has left is over."""
+    return {Status.SCHEDULED: Status.FAILED, Status.ACTIVE: Status.COMPLETED}[now]

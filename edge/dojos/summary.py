@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from edge.dojos import access
+from edge.dojos import access, typed_totals
 from edge.dojos.activity import Typed, count_typed, presence
 from edge.dojos.replay.rows import kept
 from edge.dojos.replay.stream import people_of
+from edge.dojos.turns.pauses import paused
+from edge.dojos.turns.state import decode
 from kernel.http.fields import Instant
 from kernel.http.operation import SIGNED_IN, Call, Operation
 from kernel.http.problem import busy
@@ -62,6 +64,21 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
     rooms: list[RoomSummary]
 
 
+class Piloted(NamedTuple):
+    """A turn, without its pauses."""
+
+    room: UUID
+    pilot: UUID
+    copilot: UUID | None
+    seconds: float
+
+
+_TURNS: Final = """
+SELECT t.room_id, t.pilot_id, t.copilot_id, extract(epoch FROM t.ended_at - t.started_at - t.paused)::float8
+FROM dojo_turns t JOIN dojo_rooms r USING (tenant_id, room_id) WHERE t.tenant_id = $1 AND r.dojo_id = $2
+"""
+
+
 class Summaries:
     """`GET /api/v1/dojos/{dojoId}/summary`."""
 
@@ -86,32 +103,29 @@ class Summaries:
         """Who typed, talked, piloted and was there for how long.
 
         What was typed counts for whoever typed it, what was deleted for whoever deleted it; a restored snapshot counts
-        for who restored it. Turns that are still running do not count yet.
+        for who restored it. The turn under way counts up to now; pauses and breaks do not count.
         """
         dojo = await access.seen(call)
         db, tenant, dojo_id = call.db, call.caller.tenant, dojo["dojo_id"]
         now: datetime = await db.fetchval("SELECT clock_timestamp()")
         rooms = await db.fetch(
-            "SELECT room_id, name, created_at, ended_at FROM dojo_rooms WHERE tenant_id = $1 AND dojo_id = $2"
-            " ORDER BY created_at, room_id",
+            "SELECT room_id, name, created_at, ended_at, turn::text, sensei_id FROM dojo_rooms"
+            " WHERE tenant_id = $1 AND dojo_id = $2 ORDER BY created_at, room_id",
             tenant,
             dojo_id,
         )
-        typed = {row["room_id"]: await self._typed(db, tenant, row["room_id"]) for row in rooms}
+        typed = await typed_totals.kept(db, tenant, [row["room_id"] for row in rooms])
+        for row in rooms:
+            if row["room_id"] not in typed:
+                typed[row["room_id"]] = await self._typed(db, tenant, row["room_id"])
         said = await db.fetch(
             "SELECT room_id, user_id, count(*) AS n FROM dojo_chat_messages WHERE tenant_id = $1 AND dojo_id = $2"
             " GROUP BY room_id, user_id",
             tenant,
             dojo_id,
         )
-        turns = await db.fetch(
-            "SELECT t.room_id, t.pilot_id, t.copilot_id,"
-            " extract(epoch FROM t.ended_at - t.started_at)::float8 AS seconds"
-            " FROM dojo_turns t JOIN dojo_rooms r USING (tenant_id, room_id)"
-            " WHERE t.tenant_id = $1 AND r.dojo_id = $2",
-            tenant,
-            dojo_id,
-        )
+        turns = [Piloted(*row) for row in await db.fetch(_TURNS, tenant, dojo_id)]
+        turns += [turn for row in rooms if (turn := _under_way(row, now)) is not None]
         stays = await db.fetch(
             "SELECT s.user_id, s.joined_at, s.left_at FROM dojo_room_participants s"
             " JOIN dojo_rooms r USING (tenant_id, room_id) WHERE s.tenant_id = $1 AND r.dojo_id = $2",
@@ -133,8 +147,8 @@ class Summaries:
                     sum(each.typed[person.user_id] for each in typed.values()),
                     sum(each.deleted[person.user_id] for each in typed.values()),
                     sum(row["n"] for row in said if row["user_id"] == person.user_id),
-                    sum(row["seconds"] for row in turns if row["pilot_id"] == person.user_id),
-                    sum(row["seconds"] for row in turns if row["copilot_id"] == person.user_id),
+                    sum(turn.seconds for turn in turns if turn.pilot == person.user_id),
+                    sum(turn.seconds for turn in turns if turn.copilot == person.user_id),
                     present.get(person.user_id, 0.0),
                 )
                 for person in await people_of(db, tenant, dojo_id)
@@ -143,7 +157,7 @@ class Summaries:
                 RoomSummary(
                     row["room_id"],
                     row["name"],
-                    sum(turn["room_id"] == row["room_id"] for turn in turns),
+                    sum(turn.room == row["room_id"] for turn in turns),
                     ((row["ended_at"] or end) - row["created_at"]).total_seconds(),
                     typed[row["room_id"]].typed.total(),
                     typed[row["room_id"]].deleted.total(),
@@ -172,3 +186,12 @@ class Summaries:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return typed
+
+
+def _under_way(room: Any, now: datetime) -> Piloted | None:
+    """The turn that nobody has ended yet, of a row of rooms."""
+    state = decode(room["turn"], room["sensei_id"])
+    if room["ended_at"] is not None or state.pilot is None or state.started_at is None:
+        return None
+    length = max(now - state.started_at, timedelta()) - paused(state, now)
+    return Piloted(room["room_id"], state.pilot, state.copilot, length.total_seconds())

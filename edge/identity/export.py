@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -83,7 +84,12 @@ class PersonExport(msgspec.Struct, frozen=True, rename="camel"):
     audit: list[AuditEntry]
     """What they did, and what was done to them."""
     audit_complete: bool
+    elsewhere: dict[str, Any]
+    """What other parts of the service know of them, by the name of the part: `dojos`."""
 
+
+Tell: TypeAlias = Callable[[Any, UUID, UUID, str | None], Awaitable[msgspec.Struct]]
+"""What somebody else knows of a person, in the same transaction: the connection, tenant, user and e-mail."""
 
 _EXTERNAL: Final = (
     "SELECT issuer, subject, created_at FROM external_identities"
@@ -102,18 +108,22 @@ _AUDIT: Final = (
 class PersonalExport:
     """`GET /api/v1/users/me/export`."""
 
+    def __init__(self, tell: Mapping[str, Tell]) -> None:
+        """`tell` is asked for everybody who wants to know, by the name that it goes under in the answer."""
+        self._tell = tell
+
     def operations(self) -> tuple[Operation, ...]:
         return (Operation("GET", "/api/v1/users/me/export", self.export_me, access=SIGNED_IN, tag="users", cost=10.0),)
 
     async def export_me(self, call: Call[None, None]) -> Answer[PersonExport]:
         """Everything the company's account holds about oneself, as one document."""
         tenant, user = call.caller.tenant, call.caller.user
-        exported = await export_person(call.db, tenant, user)
-        await audit.append(call.db, tenant=tenant, actor=user, action="user.exported", target=user, origin=call.origin)
+        exported = await export_person(call.db, tenant, user, self._tell)
+        await audit.note(call, "user.exported", user)
         return Answer(exported, {"Content-Disposition": 'attachment; filename="dojo-my-data.json"'})
 
 
-async def export_person(db: Any, tenant: UUID, user: UUID) -> PersonExport:
+async def export_person(db: Any, tenant: UUID, user: UUID, tell: Mapping[str, Tell]) -> PersonExport:
     """What is known about `user`, who must exist."""
     profile = await db.fetchrow(
         "SELECT u.*, t.name AS company_name FROM users u JOIN tenants t USING (tenant_id)"
@@ -134,17 +144,18 @@ async def export_person(db: Any, tenant: UUID, user: UUID) -> PersonExport:
     entries = await db.fetch(_AUDIT, tenant, user, AUDIT_ENTRIES + 1)
     return PersonExport(
         exported_at=datetime.now(UTC),
-        profile=_of(profile, ExportedProfile),
-        login=_of(login, ExportedLogin) if login is not None else None,
-        external_identities=[_of(row, ExportedExternalIdentity) for row in external],
-        sessions=[_of(row, ExportedSession) for row in sessions],
-        invitations_sent=[_of(row, ExportedInvitation) for row in sent],
-        invitations_received=[_of(row, ExportedInvitation) for row in received],
+        profile=told_of(profile, ExportedProfile),
+        login=told_of(login, ExportedLogin) if login is not None else None,
+        external_identities=[told_of(row, ExportedExternalIdentity) for row in external],
+        sessions=[told_of(row, ExportedSession) for row in sessions],
+        invitations_sent=[told_of(row, ExportedInvitation) for row in sent],
+        invitations_received=[told_of(row, ExportedInvitation) for row in received],
         audit=[entry_of(row) for row in entries[:AUDIT_ENTRIES]],
         audit_complete=len(entries) <= AUDIT_ENTRIES,
+        elsewhere={part: await told(db, tenant, user, profile["email"]) for part, told in tell.items()},
     )
 
 
-def _of(row: Any, type_: type[Struct]) -> Struct:
+def told_of(row: Any, type_: type[Struct]) -> Struct:
     """The columns of `row` that the struct names, and no other."""
     return type_(**{name: row[name] for name in type_.__struct_fields__})

@@ -24,7 +24,7 @@ from kernel.redis import RedisAway, or_away
 from kernel.telemetry import Sample
 from kernel.tokens import keyring
 from kernel.tokens.access import ACCESS_SECONDS, AccessClaims, verify_access
-from kernel.tokens.guest import GuestClaims, verify_guest
+from kernel.tokens.guest import GuestClaims, GuestTicketClaims, verify_guest, verify_guest_ticket
 from kernel.tokens.jws import LEEWAY_SECONDS, KeyFileError, PublicKeys, TokenRefused
 from kernel.tokens.keyring import KeyRow
 from kernel.tokens.revocations import Bearer, Revocation, Revocations
@@ -53,7 +53,7 @@ _REVOCATIONS: Final = (
 )
 _KEYS: Final = "SELECT kid, public_jwk, active_from, published_until FROM signing_keys"
 
-Claims = TypeVar("Claims", AccessClaims, TicketClaims, GuestClaims)
+Claims = TypeVar("Claims", AccessClaims, TicketClaims, GuestClaims, GuestTicketClaims)
 Listener = Callable[[frozenset[UUID]], None]
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,13 @@ class Authority:
     async def guest(self, token: str) -> GuestClaims:
         """Whose guest token this is. Raises `TokenRefused`. Whether the dojo still lets them in is for the dojo."""
         claims = await self._genuine(token, verify_guest)
+        self.check(claims.bearer)
+        return claims
+
+    async def guest_ticket(self, token: str) -> GuestTicketClaims:
+        """Whose guest's ticket this is. Raises `TokenRefused`. Whether it was used before is for `OneUse` to say, and
+        whether the dojo still lets them in is for the dojo."""
+        claims = await self._genuine(token, verify_guest_ticket)
         self.check(claims.bearer)
         return claims
 

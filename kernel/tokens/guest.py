@@ -1,7 +1,8 @@
 """Guest tokens: whoever holds one may enter one dojo, without an account, for half a day at most.
 
 They are signed with the keys of access tokens and told apart by their type. Whether the dojo has ended, or its host
-sent the guest out, is for the dojo to say.
+sent the guest out, is for the dojo to say. A guest's ticket is to a guest token what a socket ticket is to an access
+token: see `kernel.tokens.socket_ticket`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import msgspec
 from kernel.tokens.jws import ISSUER, PublicKeys
 from kernel.tokens.revocations import Bearer
 from kernel.tokens.signing_key import SigningKey
+from kernel.tokens.socket_ticket import TICKET_SECONDS
 
 TYPE: Final = "guest+jwt"
+TICKET_TYPE: Final = "guest-ticket+jwt"
 GUEST_SECONDS: Final = 12 * 3600
 
 
@@ -34,6 +37,28 @@ class GuestClaims(msgspec.Struct, frozen=True, kw_only=True):
     iat: int
     exp: int
     jti: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+    @property
+    def bearer(self) -> Bearer:
+        """Whom a revocation must mean to end it."""
+        return Bearer(self.tid, self.sub, None, None, float(self.iat))
+
+
+class GuestTicketClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a guest's ticket says. Times are Unix seconds."""
+
+    iss: Literal["dojo"]
+    aud: Literal["dojo"]
+    tid: UUID
+    sub: UUID
+    dojo: UUID
+    name: Annotated[str, msgspec.Meta(max_length=200)]
+    until: int
+    """When the guest token ends for which it was given: so long the socket may stay open."""
+    iat: int
+    exp: int
+    jti: UUID
+    """Taken once."""
 
     @property
     def bearer(self) -> Bearer:
@@ -66,6 +91,29 @@ def mint_guest(
         jti=uuid4().hex,
     )
     return key.sign(TYPE, claims)
+
+
+def mint_guest_ticket(key: SigningKey, guest: GuestClaims, now: float) -> str:
+    """A ticket for whoever showed a guest token that says `guest`."""
+    claims = GuestTicketClaims(
+        iss=ISSUER,
+        aud=ISSUER,
+        tid=guest.tid,
+        sub=guest.sub,
+        dojo=guest.dojo,
+        name=guest.name,
+        until=guest.exp,
+        iat=int(now),
+        exp=int(now) + TICKET_SECONDS,
+        jti=uuid4(),
+    )
+    return key.sign(TICKET_TYPE, claims)
+
+
+def verify_guest_ticket(keys: PublicKeys, token: str, now: float) -> GuestTicketClaims:
+    """The claims of a guest's ticket that is genuine and in force at `now`; raises `TokenRefused`. Whether it was
+    revoked is for `Authority` to say, whether it was used for `OneUse`."""
+    return keys.verify(token, typ=TICKET_TYPE, claims=GuestTicketClaims, now=now)
 
 
 def verify_guest(keys: PublicKeys, token: str, now: float) -> GuestClaims:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -30,9 +31,15 @@ async def everything_applied(database: Database) -> bool:
     return {(row["component"], row["version"]) for row in rows} == wanted
 
 
-async def test_a_database_from_before_there_were_accounts_keeps_its_rooms(empty_database: Database) -> None:
+async def test_a_database_from_before_there_were_accounts_keeps_its_rooms(
+    empty_database: Database, tmp_path: Path
+) -> None:
     """The first release knew the journal only: its rows stay, and the program that is running appends more."""
-    await migrations.migrate(empty_database.dsn(OWNER), FOLDERS[:1])
+    first = tmp_path / "journal" / "migrations"
+    first.mkdir(parents=True)
+    (journal_folder,) = [folder for folder in FOLDERS if folder.parent.name == "journal"]
+    shutil.copy(journal_folder / "0001_journal.sql", first)
+    assert await migrations.migrate(empty_database.dsn(OWNER), [first]) == ["journal/0001_journal.sql"]
     journal = await PostgresJournal.open(empty_database.dsn("dojo_journal"), empty_database.dsn("dojo_service"))
     key = RoomKey(ACME, "kata")
     epoch = uuid4()
@@ -46,6 +53,27 @@ async def test_a_database_from_before_there_were_accounts_keeps_its_rooms(empty_
     finally:
         await journal.close()
     assert len(loaded.updates) == 2
+
+
+async def test_what_was_said_before_chat_had_months_moves_into_them(empty_database: Database, tmp_path: Path) -> None:
+    *below, dojos = FOLDERS
+    before = tmp_path / "dojos" / "migrations"
+    before.mkdir(parents=True)
+    for file in ("0001_dojos.sql", "0002_looking_back.sql"):
+        shutil.copy(dojos / file, before)
+    await migrations.migrate(empty_database.dsn(OWNER), [*below, before])
+    superuser = await asyncpg.connect(empty_database.dsn("postgres"))
+    try:
+        await superuser.execute(
+            "INSERT INTO dojo_chat_messages (tenant_id, dojo_id, room_id, user_id, user_name, message, timestamp)"
+            " SELECT $1, $1, $1, $1, 'Ana', 'oi', now() - days * interval '1 day' FROM unnest(ARRAY[0, 100]) AS days",
+            ACME,
+        )
+        assert "dojos/0003_upkeep.sql" in await migrate(empty_database.dsn(OWNER))
+        assert await superuser.fetchval("SELECT count(*) FROM dojo_chat_messages") == 2
+        assert await superuser.fetchval("SELECT count(*) FROM dojo_chat_messages_default") == 0
+    finally:
+        await superuser.close()
 
 
 async def test_several_starters_migrate_an_empty_database_once(empty_database: Database) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from collab_core.journal.postgres import MIGRATIONS
 from dojo.embedded.postgres import EmbeddedPostgres
+from dojo.migrate import FOLDERS
 from kernel.migrations import MigrationError, migrate, read_migrations
 from tests.conftest import Database
 
-JOURNAL = [f"journal/{file.name}" for file in sorted(MIGRATIONS.glob("*.sql"))]
+JOURNAL = FOLDERS[:2]
+"""The journal's, and what it stands on."""
+JOURNAL_FILES = [f"{folder.parent.name}/{file.name}" for folder in JOURNAL for file in sorted(folder.glob("*.sql"))]
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ async def fetch(database: Database, query: str) -> list[tuple[object, ...]]:
 
 async def test_files_are_applied_once(empty_database: Database, folder: Path) -> None:
     dsn = empty_database.dsn("dojo_owner")
-    assert await migrate(dsn, [MIGRATIONS, folder]) == [*JOURNAL, "notes/0001_notes.sql"]
-    assert await migrate(dsn, [MIGRATIONS, folder]) == []
+    assert await migrate(dsn, [*JOURNAL, folder]) == [*JOURNAL_FILES, "notes/0001_notes.sql"]
+    assert await migrate(dsn, [*JOURNAL, folder]) == []
     assert await fetch(empty_database, "SELECT id FROM note") == [(1,)]
 
 
@@ -50,8 +52,8 @@ async def test_an_older_database_gets_what_is_new(empty_database: Database, fold
 async def test_many_starters_at_once(empty_database: Database, folder: Path) -> None:
     (folder / "0002_slow.sql").write_text("SELECT pg_sleep(0.2); INSERT INTO note VALUES (2);")
     dsn = empty_database.dsn("dojo_owner")
-    results = await asyncio.gather(*(migrate(dsn, [MIGRATIONS, folder]) for _ in range(4)))
-    assert sorted(map(len, results)) == [0, 0, 0, len(JOURNAL) + 2]
+    results = await asyncio.gather(*(migrate(dsn, [*JOURNAL, folder]) for _ in range(4)))
+    assert sorted(map(len, results)) == [0, 0, 0, len(JOURNAL_FILES) + 2]
     assert await fetch(empty_database, "SELECT id FROM note ORDER BY id") == [(1,), (2,)]
 
 
@@ -64,8 +66,8 @@ async def test_roles_of_the_whole_cluster_made_by_two_databases_at_once(tmp_path
         for number in range(3):
             await superuser.execute(f"CREATE DATABASE d{number} OWNER dojo_owner")
         dsns = [server.dsn("dojo_owner", f"d{number}") for number in range(3)]
-        done = await asyncio.gather(*(migrate(dsn, [MIGRATIONS]) for dsn in dsns))
-        assert done == [JOURNAL] * 3
+        done = await asyncio.gather(*(migrate(dsn, JOURNAL) for dsn in dsns))
+        assert done == [JOURNAL_FILES] * 3
         roles = await superuser.fetch(
             "SELECT rolname, rolbypassrls OR rolsuper AS loose, rolcanlogin FROM pg_roles"
             " WHERE rolname LIKE 'dojo%' ORDER BY 1"
@@ -75,6 +77,7 @@ async def test_roles_of_the_whole_cluster_made_by_two_databases_at_once(tmp_path
             ("dojo_journal", False, True),
             ("dojo_owner", False, True),
             ("dojo_service", False, True),
+            ("dojo_worker", False, True),
         ]
         await superuser.close()
     finally:

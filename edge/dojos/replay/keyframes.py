@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -48,6 +51,8 @@ class Keyframe:
     first_ms: int
     last_ms: int
 
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 ROOM_BEGAN: Final = Keyframe(-1, START, 0, 0, -1)
 """Before the first row, there was nothing."""
@@ -124,10 +129,14 @@ async def seek(db: Any, tenant: UUID, room: UUID, at_ms: int, reached: Reach) ->
     return Sought(nearest, state, await asyncio.to_thread(merge, [state, *updates]))
 
 
-async def extend(db: Any, tenant: UUID, room: UUID) -> int:
+async def extend(db: Any, tenant: UUID, room: UUID, *, cut: datetime | None = None) -> int:
     """Make the keyframes that are missing, and drop those whose journal was dropped; how many were made. Does nothing
-    while somebody else does it for this room."""
-    if not await db.fetchval("SELECT pg_try_advisory_xact_lock($1)", _lock_number(tenant, room)):
+    while somebody else does it for this room.
+
+    With `cut`, there is one of all rows from before that moment too, be they ever so few: what comes after it can then
+    be replayed without them. Where something is missing that a later row brings, it is of more rows.
+    """
+    if not await sole(db, tenant, room):
         return 0
     reached = await reach(db, tenant, room)
     if not reached.frames:
@@ -140,50 +149,73 @@ async def extend(db: Any, tenant: UUID, room: UUID) -> int:
             reached.kept.lost,
         )
     last = reached.frames[-1]
-    state = await _state_of(db, tenant, room, last)
+    making = _Making(db, tenant, room, last, await _state_of(db, tenant, room, last))
     settled = await settled_before(db)
-    made = 0
-    segment = _Segment(last.position)
-    after = last.position
-    while made < SEGMENTS_AT_ONCE:
-        page = await page_of(db, tenant, room, after)
-        for row in page:
-            if row.position.committed_at >= settled:
-                return made
-            segment.add(row)
-            if not segment.full:
-                continue
-            folded = await asyncio.to_thread(_folded, state, segment.updates)
-            if folded is None:
-                continue  # something is missing that a later row brings
-            state = folded
-            last = Keyframe(
-                last.number + 1,
-                row.position,
-                last.rows + segment.rows,
-                segment.first_ms,
-                max(last.last_ms, segment.last_ms),
-            )
-            await db.execute(
-                _INSERT, tenant, room, last.number, *last.position, last.rows, last.first_ms, last.last_ms, state
-            )
-            made += 1
-            segment = _Segment(row.position)
-        if len(page) < PAGE_ROWS:
-            break
-        after = page[-1].position
-    return made
+    async with aclosing(_rows_of(db, tenant, room, last.position)) as rows:
+        async for row in rows:
+            at = row.position.committed_at
+            if at >= settled:
+                break
+            if cut is not None and making.segment.last_at < cut <= at:
+                await making.store()
+            making.segment.add(row)
+            if making.segment.full:
+                await making.store()
+            if making.made >= SEGMENTS_AT_ONCE:
+                return making.made
+    if cut is not None and making.segment.first_at < cut:
+        await making.store()
+    return making.made
+
+
+async def sole(db: Any, tenant: UUID, room: UUID) -> bool:
+    """Whether nobody else makes keyframes of the room, nor will until the transaction of `db` ends."""
+    alone: bool = await db.fetchval("SELECT pg_try_advisory_xact_lock($1)", _lock_number(tenant, room))
+    return alone
+
+
+class _Making:
+    """Keyframes of one room, made one after the other."""
+
+    def __init__(self, db: Any, tenant: UUID, room: UUID, last: Keyframe, state: bytes) -> None:
+        """`last` is the newest that there is, and `state` what it holds."""
+        self._db = db
+        self._room = (tenant, room)
+        self._state = state
+        self.last = last
+        self.segment = _Segment()
+        self.made = 0
+
+    async def store(self) -> None:
+        """One of all rows that were added; none if there are no new ones, or while something is missing that a later
+        row brings."""
+        segment, last = self.segment, self.last
+        if segment.position is None:
+            return
+        folded = await asyncio.to_thread(_folded, self._state, segment.updates)
+        if folded is None:
+            return
+        rows, last_ms = last.rows + segment.rows, max(last.last_ms, segment.last_ms)
+        self.last = Keyframe(last.number + 1, segment.position, rows, segment.first_ms, last_ms)
+        self._state = folded
+        await self._db.execute(
+            _INSERT, *self._room, self.last.number, *segment.position, rows, segment.first_ms, last_ms, folded
+        )
+        self.made += 1
+        self.segment = _Segment()
 
 
 class _Segment:
-    """Rows since the last keyframe."""
+    """Rows since the last keyframe: `position` is that of the newest, `first_at` and `last_at` when the oldest and the
+    newest were committed."""
 
-    def __init__(self, after: Position) -> None:
-        self.position = after
+    def __init__(self) -> None:
+        self.position: Position | None = None
         self.rows = 0
         self.updates: list[bytes] = []
         self.first_ms = 0
         self.last_ms = 0
+        self.first_at = self.last_at = _NEVER
         self._bytes = 0
         self._tried = SEGMENT_ENTRIES
 
@@ -202,6 +234,9 @@ class _Segment:
         first = self.rows == 0
         self.first_ms = min(times) if first else min(self.first_ms, *times)
         self.last_ms = max(times) if first else max(self.last_ms, *times)
+        self.position = row.position
+        self.last_at = row.position.committed_at
+        self.first_at = self.last_at if first else self.first_at
         self.rows += 1
         self.updates += [entry.update for entry in entries]
         self._bytes += sum(len(entry.update) for entry in entries)
@@ -228,14 +263,22 @@ async def _updates(
 ) -> list[bytes]:
     """What rows behind `after` hold up to a moment; rows behind `up_to` are not looked at."""
     updates: list[bytes] = []
+    async with aclosing(_rows_of(db, tenant, room, after)) as rows:
+        async for row in rows:
+            if up_to is not None and row.position > up_to:
+                break
+            updates += [entry.update for entry in row.entries if entry.at_ms <= at_ms]
+    return updates
+
+
+async def _rows_of(db: Any, tenant: UUID, room: UUID, after: Position) -> AsyncGenerator[KeptRow]:
+    """All rows behind `after`, in the transaction of `db`."""
     while True:
         page = await page_of(db, tenant, room, after)
         for row in page:
-            if up_to is not None and row.position > up_to:
-                return updates
-            updates += [entry.update for entry in row.entries if entry.at_ms <= at_ms]
+            yield row
         if len(page) < PAGE_ROWS:
-            return updates
+            return
         after = page[-1].position
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -234,6 +234,8 @@ class TurnEnded:
     copilot: UUID | None
     started_at: datetime
     ended_at: datetime
+    paused: timedelta = timedelta()
+    """How much of it was pauses and breaks."""
 
 
 Event: TypeAlias = TurnStarted | TurnEnding | TurnEnded

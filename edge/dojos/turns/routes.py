@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -11,20 +11,18 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edge.dojos import access
 from edge.dojos.bell import Bell
+from edge.dojos.turns import actions
 from edge.dojos.turns import commands as c
+from edge.dojos.turns.actions import Action, MissingField, Seconds, Version
 from edge.dojos.turns.commands import Command, Refused, Who
 from edge.dojos.turns.copies import Copies
 from edge.dojos.turns.state import MOST_WRITERS, Format, Rotation
 from edge.dojos.turns.store import Contended, NoRoom, Order, RoomTurns, change, load
-from edge.dojos.turns.timer import LONGEST_SECONDS
 from edge.dojos.turns.view import RolesView, TurnView, roles_view, turn_view
 from kernel.http.operation import SIGNED_IN, Call, Operation
 from kernel.http.problem import Problem, busy, not_found
 
 MOST_IN_ORDER: Final = 1000
-
-Seconds = Annotated[int, Meta(ge=0, le=LONGEST_SECONDS)]
-Version = Annotated[int, Meta(ge=1)]
 
 _PROBLEMS: Final = {
     "not_host": 403,
@@ -69,9 +67,7 @@ class TurnAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """`seconds` is the duration of turns for `start` (0: no end), and how long for `extend` and `break`. `to` is who is
     next for `hand_over`, `userId` who may write, or no longer, for `allow` and `disallow`."""
 
-    action: Literal[
-        "start", "pause", "resume", "skip", "extend", "break", "stop", "hand_over", "take", "allow", "disallow"
-    ]
+    action: Action
     seconds: Seconds | None = None
     to: UUID | None = None
     user_id: UUID | None = None
@@ -117,8 +113,8 @@ class TurnRoutes:
         """Start or end turns, stop their timer, or hand the keyboard over.
 
         The host, administrators and the room's sensei may do all of it, the pilot `skip` and `hand_over`, and everybody
-        in the room may `take` a keyboard that nobody has. A pilot whose turn ends is heard out first, for a second at
-        most: the answer then shows the turn ENDING.
+        in the room may `take` a keyboard that nobody has. A pilot whose turn ends, and everybody who wrote freely
+        before turns `start`, is heard out first, for a second at most: the answer then shows the turn ENDING.
         """
         body = call.body
         return await self._do(call, _command(body), body.version)
@@ -167,36 +163,10 @@ def _view(room: RoomTurns) -> TurnsView:
 
 
 def _command(body: TurnAction) -> Command:
-    match body.action:
-        case "start":
-            return c.Start(body.seconds)
-        case "pause":
-            return c.Pause()
-        case "resume":
-            return c.Resume()
-        case "skip":
-            return c.Skip()
-        case "extend":
-            return c.Extend(_given(body.seconds, "seconds"))
-        case "break":
-            return c.Break(_given(body.seconds, "seconds"))
-        case "stop":
-            return c.Stop()
-        case "hand_over":
-            return c.HandOver(_given(body.to, "to"))
-        case "take":
-            return c.Take()
-        case "allow" | "disallow":
-            return c.Allow(_given(body.user_id, "userId"), body.action == "allow")
-
-
-Given = TypeVar("Given", int, UUID)
-
-
-def _given(value: Given | None, field: str) -> Given:
-    if value is None:
-        raise Problem(400, "missing_field", f"this action needs the field {field}")
-    return value
+    try:
+        return actions.command(body.action, seconds=body.seconds, to=body.to, user=body.user_id)
+    except MissingField as missing:
+        raise Problem(400, "missing_field", str(missing)) from None
 
 
 async def _admitted(call: Call[Any, None], user: UUID) -> None:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from edge.dojos.turns import commands as c
-from edge.dojos.turns import seating, turning
+from edge.dojos.turns import pauses, seating, turning
 from edge.dojos.turns import timer as timers
 from edge.dojos.turns.commands import Applied, Command, Refused, Who
 from edge.dojos.turns.state import (
@@ -44,6 +44,7 @@ def apply(state: TurnState, command: Command, now: datetime, who: Who) -> Applie
         current, events = answer
         before += events
     current, events = turning.settled(current, now)
+    current = pauses.noted(state, current, now)
     current = replace(current, due_at=due_at(current))
     return Applied(state) if current == state else Applied(current, before + events)
 
@@ -82,7 +83,7 @@ def _step(state: TurnState, command: Command, now: datetime, who: Who) -> Step |
             return _started(state, seconds, now)
         case c.Stop():
             if state.mode is Mode.FREE:
-                return c.NOT_RUNNING
+                return c.NOT_RUNNING if state.handover is None else (replace(state, handover=None), ())
             return turning.vacated(replace(state, mode=Mode.FREE), now)
         case c.Pause():
             if state.timer.paused:
@@ -135,21 +136,14 @@ def _step(state: TurnState, command: Command, now: datetime, who: Who) -> Step |
 
 
 def _started(state: TurnState, seconds: int | None, now: datetime) -> Step | Refused:
-    if state.mode is Mode.TURN:
+    if state.mode is Mode.TURN or state.handover is not None:
         return c.ALREADY_RUNNING
     if seconds is not None and not timers.valid_duration(seconds):
         return c.BAD_DURATION
-    here = candidates(state)
-    if not here:
+    if not candidates(state):
         return c.NOBODY_HERE
-    first = state.pilot if state.pilot in here else None
-    if first is None and state.format is Format.PREPARED and state.sensei in here:
-        first = state.sensei
     timer = state.timer if seconds is None else timers.lasting(state.timer, seconds)
-    state = replace(state, mode=Mode.TURN, timer=timers.cleared(timer))
-    if first is None:
-        first = next((user for user in here if user != state.copilot), here[0])
-    return turning.begin(state, turning.chosen(state, first), now)
+    return turning.start(replace(state, timer=timers.cleared(timer)), now)
 
 
 def _with_roles(state: TurnState, wanted: c.SetRoles, now: datetime) -> Step | Refused:
@@ -166,10 +160,12 @@ def _with_roles(state: TurnState, wanted: c.SetRoles, now: datetime) -> Step | R
         copilot = None
     if copilot is not None and copilot == pilot:
         return c.BAD_ROLES
-    if state.mode is Mode.FREE or pilot == state.pilot:
-        return replace(state, pilot=pilot, copilot=copilot), ()
+    if pilot == state.pilot:
+        return replace(state, copilot=copilot), ()
     if state.handover is not None:
         return c.TURN_ENDING
+    if state.mode is Mode.FREE:
+        return replace(state, pilot=pilot, copilot=copilot), ()
     return turning.end_turn(state, now, pilot, copilot if wanted.copilot is not UNSET else None)
 
 
@@ -201,6 +197,8 @@ def _taken(state: TurnState, copilot: bool, now: datetime, who: Who) -> Step | R
     if state.pilot == user:
         return state, ()
     if state.pilot is None and state.mode is Mode.FREE:
+        if state.handover is not None:
+            return c.TURN_ENDING
         return replace(state, pilot=user, copilot=None if state.copilot == user else state.copilot), ()
     # Also while the pilot is away for a moment: their place is kept.
     if state.mode is Mode.FREE or not leads(state, who):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from edge.dojos.turns.state import GRACE, Seat, TurnState
+from edge.dojos.turns.state import GRACE, Mode, Seat, TurnState
 
 
 def joined(state: TurnState, user: UUID, node: str, able: bool, now: datetime) -> TurnState:
@@ -15,7 +15,8 @@ def joined(state: TurnState, user: UUID, node: str, able: bool, now: datetime) -
     seat = state.seats.get(user, Seat())
     state = _with(state, user, _seat(seat, {**seat.nodes, node: able}, now))
     handover = state.handover
-    if able and handover is not None and user == state.pilot and node not in handover.waiting:
+    piloting = state.mode is Mode.TURN and user == state.pilot
+    if able and handover is not None and piloting and node not in handover.waiting:
         state = replace(state, handover=replace(handover, waiting=(*handover.waiting, node)))
     return state
 

@@ -70,7 +70,8 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Handover(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A turn that is ending: the pilot still writes, until its nodes say that all is in, or until `cut_at`."""
+    """The keyboard changes hands: whoever loses it still writes, until their nodes say that all is in, or until
+    `cut_at`. In turn mode that is the pilot, in free mode everybody but the first pilot."""
 
     cut_at: datetime
     waiting: tuple[str, ...]
@@ -107,6 +108,9 @@ class TurnState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Of the turn under way, or of the last one."""
     started_at: datetime | None = None
     """When the turn under way began."""
+    paused_ms: int = 0
+    """How long it stood still, up to `paused_since`: see `edge.dojos.turns.pauses`."""
+    paused_since: datetime | None = None
     handover: Handover | None = None
     confirm_by: datetime | None = None
     """When the pilot's seat counts as a leftover unless their node says otherwise."""
@@ -131,6 +135,23 @@ def seated(state: TurnState, user: UUID | None) -> bool:
 def candidates(state: TurnState) -> tuple[UUID, ...]:
     """Who could be pilot at once, in the order of the queue."""
     return tuple(user for user in state.order if connected(state, user))
+
+
+def loses(state: TurnState, user: UUID) -> bool:
+    """Whether `user` has the keyboard, and not any more after the handover that is under way."""
+    if state.handover is None:
+        return False
+    if state.mode is Mode.TURN:
+        return user == state.pilot
+    return user != state.handover.pilot and user not in state.writers
+
+
+def heard_out_by(state: TurnState) -> tuple[str, ...]:
+    """The nodes to which those are connected who `loses` it. In free mode also those with clients that cannot take a
+    turn: they write, and cannot be told."""
+    free = state.mode is Mode.FREE
+    nodes = (seat.nodes if free else seat.writing_nodes for user, seat in state.seats.items() if loses(state, user))
+    return tuple(sorted({node for each in nodes for node in each}))
 
 
 def due_at(state: TurnState) -> datetime | None:

@@ -39,8 +39,8 @@ _SAVE: Final = (
     " WHERE tenant_id = $1 AND room_id = $2 AND version = $3 AND status = 'ACTIVE' RETURNING version"
 )
 _ENDED: Final = (
-    "INSERT INTO dojo_turns (tenant_id, room_id, turn_number, pilot_id, copilot_id, started_at, ended_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    "INSERT INTO dojo_turns (tenant_id, room_id, turn_number, pilot_id, copilot_id, started_at, ended_at,"
+    " paused) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 )
 
 

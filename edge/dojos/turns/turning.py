@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from edge.dojos.turns import pauses
 from edge.dojos.turns import timer as timers
 from edge.dojos.turns.commands import Event, TurnEnded, TurnEnding, TurnStarted
 from edge.dojos.turns.rotation import Pair, rotated, swapped
@@ -21,10 +22,21 @@ from edge.dojos.turns.state import (
     TurnState,
     candidates,
     connected,
+    heard_out_by,
     seated,
 )
 
 Step: TypeAlias = tuple[TurnState, tuple[Event, ...]]
+
+
+def start(state: TurnState, now: datetime) -> Step:
+    """Turns begin, when those who write freely have been heard out: what they typed and is on its way counts."""
+    state = replace(state, handover=Handover(cut_at=now + CUT, waiting=(), pilot=_first(state)))
+    waiting = heard_out_by(state)
+    if not waiting:
+        return change_over(state, now)
+    assert state.handover is not None
+    return replace(state, handover=replace(state.handover, waiting=waiting)), ()
 
 
 def begin(state: TurnState, pair: Pair, now: datetime) -> Step:
@@ -52,7 +64,8 @@ def ended(state: TurnState, now: datetime) -> tuple[Event, ...]:
         return ()
     # After a failover the database's clock may be a little behind where it was.
     over_at = max(now, state.started_at)
-    return (TurnEnded(state.turn_number, state.pilot, state.copilot, state.started_at, over_at),)
+    paused = pauses.paused(state, over_at)
+    return (TurnEnded(state.turn_number, state.pilot, state.copilot, state.started_at, over_at, paused),)
 
 
 def end_turn(state: TurnState, now: datetime, to: UUID | None = None, copilot: UUID | None = None) -> Step:
@@ -68,8 +81,14 @@ def end_turn(state: TurnState, now: datetime, to: UUID | None = None, copilot: U
 
 def change_over(state: TurnState, now: datetime) -> Step:
     """Carry out the handover that is under way."""
-    assert state.handover is not None
-    pair = _next(state, state.handover)
+    handover = state.handover
+    assert handover is not None
+    if state.mode is Mode.FREE:
+        first = handover.pilot if connected(state, handover.pilot) else _first(state)
+        state = replace(state, mode=Mode.TURN)
+        pair = chosen(state, first) if first is not None else Pair(None, None, state.order)
+    else:
+        pair = _next(state, handover)
     if pair.pilot is None:
         return vacated(state, now)
     return begin(state, pair, now)
@@ -111,17 +130,19 @@ def settled(state: TurnState, now: datetime) -> Step:
     state = replace(state, order=order + tuple(newcomers), hands=tuple(u for u in state.hands if u in state.seats))
     if not seated(state, state.copilot):
         state = replace(state, copilot=None)
-    if state.mode is Mode.FREE:
-        return (state, ()) if seated(state, state.pilot) else (replace(state, pilot=None), ())
-    if not seated(state, state.pilot):
+    if state.mode is Mode.FREE and not seated(state, state.pilot):
+        state = replace(state, pilot=None)
+    if state.mode is Mode.TURN and not seated(state, state.pilot):
         state, events = _gone_on(state, now)
     elif state.handover is not None:
         # To a node they are no longer connected to nothing more can be sent.
-        nodes = state.seats[state.pilot].writing_nodes if state.pilot is not None else ()
+        nodes = heard_out_by(state)
         waiting = tuple(node for node in state.handover.waiting if node in nodes)
         state = replace(state, handover=replace(state.handover, waiting=waiting))
         if not waiting:
             state, events = change_over(state, now)
+    if state.mode is Mode.FREE:
+        return state, events
     if state.copilot is None and state.pilot is not None and state.format is not Format.PREPARED:
         beside = next((user for user in candidates(state) if user != state.pilot), None)
         state = replace(state, copilot=beside)
@@ -129,6 +150,17 @@ def settled(state: TurnState, now: datetime) -> Step:
         # Their place is known to be one that waits for them: the grace counts, which is longer.
         state = replace(state, confirm_by=None)
     return state, events
+
+
+def _first(state: TurnState) -> UUID | None:
+    """Whose turn is the first: whoever has taken the keyboard already, a prepared kata's sensei, or the queue's first
+    who is not to sit beside them."""
+    here = candidates(state)
+    if state.pilot in here:
+        return state.pilot
+    if state.format is Format.PREPARED and state.sensei in here:
+        return state.sensei
+    return next((user for user in here if user != state.copilot), here[0] if here else None)
 
 
 def _gone_on(state: TurnState, now: datetime) -> Step:

@@ -28,7 +28,7 @@ class RolesView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 class TurnView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The turn under way. FREE: everybody writes. WAITING: there is nobody who could pilot. ENDING: the pilot is being
-    heard out. `endsAt` while the time runs, or while a break does."""
+    heard out or, before the first turn, everybody is. `endsAt` while the time runs, or while a break does."""
 
     state: Phase
     format: Format
@@ -53,7 +53,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 def phase(state: TurnState) -> Phase:
     """What `state` is in."""
     if state.mode is Mode.FREE:
-        return "FREE"
+        return "FREE" if state.handover is None else "ENDING"
     if state.pilot is None:
         return "WAITING"
     if state.handover is not None:

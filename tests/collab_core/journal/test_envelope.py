@@ -11,7 +11,16 @@ from collab_core.journal.envelope import EnvelopeError, decode, decode_updates, 
 from collab_core.journal.port import Entry
 
 entries = st.lists(
-    st.builds(Entry, st.uuids(), st.integers(-(1 << 40), 1 << 50), st.binary(max_size=40)), min_size=1, max_size=8
+    st.builds(
+        Entry,
+        st.uuids(),
+        st.integers(-(1 << 40), 1 << 50),
+        st.binary(max_size=40),
+        st.booleans(),
+        st.one_of(st.just(b""), st.binary(min_size=8, max_size=8)),
+    ),
+    min_size=1,
+    max_size=8,
 )
 AUTHOR = UUID(int=7)
 
@@ -40,6 +49,23 @@ def test_rows_that_hold_what_others_wrote_are_of_version_2() -> None:
     assert decode(data) == written
 
 
+def test_rows_with_marks_are_of_version_3() -> None:
+    author = "c410 00000000 00000000 00000000 00000007"
+    mark = bytes(range(8))
+    data = bytes.fromhex(f"03 92 05 92 95 {author} 00 c401aa c2 c408 {mark.hex()} 95 {author} 01 c401bb c3 c400")
+    written = [Entry(AUTHOR, 5, b"\xaa", mark=mark), Entry(AUTHOR, 6, b"\xbb", healed=True)]
+    assert encode(written) == data
+    assert decode(data) == written
+
+
+@pytest.mark.parametrize("mark", [b"short", b"nine bytes"])
+def test_a_mark_has_eight_bytes(mark: bytes) -> None:
+    with pytest.raises(EnvelopeError, match="mark"):
+        encode([Entry(AUTHOR, 0, b"", mark=mark)])
+    with pytest.raises(EnvelopeError):
+        decode(b"\x03" + msgspec.msgpack.encode([0, [[AUTHOR.bytes, 0, b"", False, mark]]]))
+
+
 @given(entries, st.data())
 def test_a_part_of_a_row_is_refused(original: list[Entry], data: st.DataObject) -> None:
     whole = encode(original)
@@ -55,7 +81,7 @@ def test_more_than_a_row_is_refused(original: list[Entry], more: bytes) -> None:
 
 @given(st.binary(max_size=80))
 def test_garbage_raises_nothing_but_envelope_error(garbage: bytes) -> None:
-    for data in (garbage, b"\x01" + garbage, b"\x02" + garbage):
+    for data in (garbage, b"\x01" + garbage, b"\x02" + garbage, b"\x03" + garbage):
         try:
             decoded = decode(data)
         except EnvelopeError:
@@ -88,8 +114,8 @@ def test_another_shape_is_refused(body: object) -> None:
 
 
 def test_another_version_says_so() -> None:
-    with pytest.raises(EnvelopeError, match="version 3"):
-        decode(b"\x03" + encode([Entry(AUTHOR, 0, b"")])[1:])
+    with pytest.raises(EnvelopeError, match="version 4"):
+        decode(b"\x04" + encode([Entry(AUTHOR, 0, b"")])[1:])
 
 
 @pytest.mark.parametrize("at_ms", [1 << 60, -(1 << 60)])

@@ -67,8 +67,8 @@ class TestRowLevelSecurity:
             "UPDATE collab_journal SET room = 'x'",
             "TRUNCATE collab_journal",
             "INSERT INTO collab_journal_history SELECT",
-            "SELECT collab_history_prepare(1)",
-            "SELECT collab_history_drop_before(now())",
+            "SELECT collab_history_turn(now())",
+            "SELECT months_turn('collab_journal_history', now())",
             "INSERT INTO collab_journal (tenant_id, room, node_epoch, node_sequence, entries)"
             " VALUES (gen_random_uuid(), 'r', gen_random_uuid(), 1, '') RETURNING room",
         ],

@@ -14,10 +14,10 @@ import pytest
 
 from collab_core.identity import RoomKey
 from collab_core.journal.feed import Feed
-from collab_core.journal.postgres import MIGRATIONS, PostgresJournal
+from collab_core.journal.postgres import PostgresJournal
 from collab_core.journal.writer import Health, JournalWriter
 from dojo.embedded.postgres import OWNER, EmbeddedPostgres
-from kernel.migrations import migrate
+from dojo.migrate import migrate
 from tests.collab_core.journal.watching import ACME, Watched, entry
 
 ROOMS = [RoomKey(ACME, f"room {number}") for number in range(3)]
@@ -28,7 +28,7 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A Postgres of this test's own."""
     running = EmbeddedPostgres(tmp_path / "postgres")
     await running.start()
-    await migrate(running.dsn(OWNER), [MIGRATIONS])
+    await migrate(running.dsn(OWNER))
     yield running
     await running.stop()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from pycrdt import Map
 
 from collab_core.opening import fold
 from tests.edge.dojos.past_dojo import PastDojo, instant
@@ -37,6 +38,30 @@ async def test_the_text_of_a_file_now_and_then(past: PastDojo) -> None:
     assert (await past.get(f"{path}&at={instant(NOON_MS - 1)}")).status == 404
     assert (await past.get(f"{past.room}/text?file=nothing.py")).status == 404
     assert (await past.get(f"{past.room}/text?file=z.py", past.bob)).body["text"] == "x"
+
+
+async def test_a_file_that_nobody_has_typed_in_yet_is_empty(past: PastDojo) -> None:
+    ana, _ = past.writers()
+    await past.write([ana.describe(NOON_MS, "main.py", "python", 0), ana.type(NOON_MS + 1000, 0, "x")])
+    path = f"{past.room}/text?file=main.py"
+    answer = await past.get(f"{path}&at={instant(NOON_MS)}")
+    assert (answer.status, answer.body["text"], answer.body["language"]) == (200, "", "python")
+    assert (await past.get(f"{path}&at={instant(NOON_MS + 1000)}")).body["text"] == "x"
+    assert (await past.get(f"{path}&at={instant(NOON_MS - 1)}")).status == 404
+
+
+async def test_a_file_goes_with_its_entry_and_its_text(past: PastDojo) -> None:
+    ana, _ = past.writers()
+    typed = [ana.describe(NOON_MS, "a.py", "python", 0), ana.type(NOON_MS, 0, "x", "a.py")]
+    left = ana.change(NOON_MS + 1000, lambda doc: doc.get("files", type=Map).pop("a.py"))
+    await past.write([*typed, left, ana.delete(NOON_MS + 2000, 0, 1, "a.py")])
+    path, text = f"{past.room}/files", f"{past.room}/text?file=a.py"
+    for at in (NOON_MS, NOON_MS + 1000):
+        (file,) = (await past.get(f"{path}?at={instant(at)}")).body["files"]
+        assert (file["path"], file["size"]) == ("a.py", 1)
+        assert (await past.get(f"{text}&at={instant(at)}")).body["text"] == "x"
+    assert (await past.get(path)).body == {"files": []}
+    assert (await past.get(text)).status == 404
 
 
 @pytest.mark.parametrize("at", ["yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00%2B14:00"])

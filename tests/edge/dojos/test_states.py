@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.dojos.states import NotPossible, Status, step
+from edge.dojos.states import OPEN, NotPossible, Status, lapsed, step
 
 POSSIBLE = {
     (Status.SCHEDULED, Status.ACTIVE),
@@ -26,3 +26,7 @@ def test_a_step_is_possible_changes_nothing_or_is_refused(now: Status, wanted: S
 
 def test_what_is_over_leads_nowhere() -> None:
     assert {status for status in Status if status.over} == set(Status) - {now for now, _ in POSSIBLE}
+
+
+def test_what_nobody_looks_after_has_failed_or_is_over() -> None:
+    assert {now: lapsed(now) for now in OPEN} == {Status.SCHEDULED: Status.FAILED, Status.ACTIVE: Status.COMPLETED}

@@ -169,6 +169,44 @@ class TestRetention:
         kept = await everything.fetchval("SELECT min(rows) FROM dojo_room_keyframes")
         assert kept == there.frames[0].rows
 
+    async def test_what_comes_after_a_cut_can_be_replayed_without_what_lies_before(
+        self,
+        journal: PostgresJournal,
+        pool: asyncpg.Pool,
+        everything: asyncpg.Connection,
+        room: RoomKey,
+        entries: list[Entry],
+    ) -> None:
+        """Far fewer entries than a keyframe is made for, and no keyframe at the cut but for it."""
+        await journalled(journal, room, entries[:30], per_row=10)
+        await an_hour_later(everything)
+        cut = await everything.fetchval("SELECT now() - interval '30 minutes'")
+        await journalled(journal, room, entries[30:45], per_row=5)
+        await journal.compact(room, fold)
+        await everything.execute("UPDATE collab_journal_history SET committed_at = committed_at - interval '1 minute'")
+        async with tenant_scope(pool, room.tenant) as db:
+            assert await extend(db, room.tenant, UUID(room.room), cut=cut) == 1
+            assert await extend(db, room.tenant, UUID(room.room), cut=cut) == 0
+        await self.lose(everything, 3)
+        there = await reached(pool, room)
+        assert (there.since_ms, [frame.rows for frame in there.frames]) == (entries[29].at_ms, [3])
+        for at in (entries[29].at_ms, entries[37].at_ms, entries[44].at_ms):
+            assert await text_at(pool, room, at) == text_of(entries[:45], at)
+
+    async def test_at_a_cut_where_something_is_missing_the_keyframe_is_of_more_rows(
+        self, journal: PostgresJournal, pool: asyncpg.Pool, everything: asyncpg.Connection, room: RoomKey
+    ) -> None:
+        ana = Writer(ANA, 1)
+        typed = [ana.type(NOON_MS + number, number, "x") for number in range(6)]
+        await journalled(journal, room, [typed[0], *typed[2:4]], per_row=1)
+        await an_hour_later(everything)
+        cut = await everything.fetchval("SELECT now() - interval '30 minutes'")
+        await journalled(journal, room, [typed[1], *typed[4:]], per_row=1)
+        await everything.execute("UPDATE collab_journal SET committed_at = committed_at - interval '1 minute'")
+        async with tenant_scope(pool, room.tenant) as db:
+            assert await extend(db, room.tenant, UUID(room.room), cut=cut) == 1
+        assert [frame.rows for frame in (await reached(pool, room)).frames] == [0, 6]
+
     async def test_without_a_keyframe_only_the_present_is_left(
         self,
         journal: PostgresJournal,

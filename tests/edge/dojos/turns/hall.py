@@ -14,13 +14,14 @@ from uuid import UUID, uuid4
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
-from edge.dojos.turns.commands import SYSTEM, Applied, Command, Refused, Who
+from edge.dojos.turns.commands import SYSTEM, Applied, Command, Flushed, Refused, Start, Who
 from edge.dojos.turns.state import TurnState, encode
 from edge.dojos.turns.store import Order, RoomTurns, change, load
 from edge.dojos.turns.watch import Watch
 from kernel.database import create_pool, tenant_scope
 from kernel.redis import create_client
 from tests.conftest import Database
+from tests.edge.dojos.turns.people import NODE
 
 DEADLINE_SECONDS = 10.0
 
@@ -60,6 +61,12 @@ class Hall:
     ) -> Applied | Refused:
         async with tenant_scope(self.pool, self.tenant) as db:
             return (await change(db, self.tenant, room, [Order(command, who, expected)])).answers[0]
+
+    async def start(self, room: UUID, who: Who = SYSTEM, node: str = NODE) -> Applied | Refused:
+        """Turns of a minute, once those on `node` who wrote freely have been heard out."""
+        answer = await self.do(room, Start(60), who)
+        await self.do(room, Flushed(node, (await self.load(room)).state.turn_number))
+        return answer
 
     async def load(self, room: UUID) -> RoomTurns:
         async with tenant_scope(self.pool, self.tenant) as db:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from edge.dojos.turns.commands import SYSTEM, Applied, Command, Event, Joined, Refused, Who
+from edge.dojos.turns.commands import SYSTEM, Applied, Command, Event, Flushed, Joined, Refused, Start, Who
 from edge.dojos.turns.rules import apply
-from edge.dojos.turns.state import Format, Mode, TurnState, candidates, connected, due_at, seated
+from edge.dojos.turns.state import Format, Mode, TurnState, candidates, due_at, heard_out_by, seated
 from edge.dojos.turns.timer import remaining_ms
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -35,9 +35,19 @@ class Table:
         return answer
 
     def done(self, command: Command, who: Who = HOST) -> TurnState:
+        """Carried out; of a start, also heard out by every node at once."""
         answer = self.do(command, who)
         assert isinstance(answer, Applied), answer
-        return answer.state
+        if isinstance(command, Start):
+            self.heard_out()
+        return self.state
+
+    def heard_out(self) -> TurnState:
+        """Every node that is waited for says that all is in."""
+        handover = self.state.handover
+        for node in handover.waiting if handover is not None else ():
+            self.do(Flushed(node, self.state.turn_number))
+        return self.state
 
     def refused(self, command: Command, who: Who = HOST) -> str:
         answer = self.do(command, who)
@@ -62,7 +72,6 @@ def check(state: TurnState, now: datetime) -> None:
         if state.copilot is None and state.format is not Format.PREPARED and state.pilot is not None:
             assert not [user for user in candidates(state) if user != state.pilot], "somebody could sit beside them"
     else:
-        assert state.handover is None
         assert state.timer.ends_at is None
     assert state.pilot is None or seated(state, state.pilot), "an absent pilot"
     assert state.copilot is None or seated(state, state.copilot), "an absent copilot"
@@ -73,5 +82,5 @@ def check(state: TurnState, now: datetime) -> None:
     assert state.due_at == due_at(state)
     assert set(state.hands) <= set(state.seats)
     if state.handover is not None:
-        assert connected(state, state.pilot), "nobody is there to be heard out"
-        assert state.handover.waiting
+        assert state.handover.waiting, "nobody is there to be heard out"
+        assert set(state.handover.waiting) <= set(heard_out_by(state))

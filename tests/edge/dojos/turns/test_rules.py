@@ -1,3 +1,5 @@
+"""Who may do what, and what is refused."""
+
 from __future__ import annotations
 
 from uuid import UUID
@@ -14,7 +16,6 @@ from edge.dojos.turns.commands import (
     Dropped,
     Expire,
     Extend,
-    Flushed,
     Gone,
     Hand,
     HandOver,
@@ -29,39 +30,14 @@ from edge.dojos.turns.commands import (
     Stop,
     Take,
     TurnEnded,
-    TurnEnding,
     TurnStarted,
     Who,
 )
-from edge.dojos.turns.rights import may_write
 from edge.dojos.turns.rules import stamped
-from edge.dojos.turns.state import CONFIRM, CUT, GRACE, MOST_WRITERS, Format, Mode, Rotation, TurnState, decode, encode
-from edge.dojos.turns.view import phase, turn_view
-from tests.edge.dojos.turns.people import ANA, BIA, CAIO, DORA, NODE, NOW, Table
-
-MINUTES_5 = 300
-CUT_SECONDS = CUT.total_seconds()
-GRACE_SECONDS = GRACE.total_seconds()
-
-
-def taking_turns(*people: UUID, seconds: int | None = None) -> Table:
-    table = Table(*people)
-    table.done(Start(seconds))
-    confirmed(table)
-    return table
-
-
-def confirmed(table: Table) -> None:
-    if table.state.pilot is not None:
-        table.done(Confirm(table.state.pilot, table.state.turn_number), SYSTEM)
-
-
-def flush(table: Table, node: str = NODE) -> None:
-    table.done(Flushed(node, table.state.turn_number), SYSTEM)
-
-
-def writes(table: Table, user: UUID, able: bool = True) -> bool:
-    return may_write(table.state, user, able=able, now=table.now)
+from edge.dojos.turns.state import MOST_WRITERS, Mode, TurnState, decode, encode
+from edge.dojos.turns.view import turn_view
+from tests.edge.dojos.turns.people import ANA, BIA, CAIO, DORA, NODE, Table
+from tests.edge.dojos.turns.sessions import flush, taking_turns, writes
 
 
 def test_a_session_begins_with_the_first_two_and_a_full_turn() -> None:
@@ -86,67 +62,6 @@ def test_only_the_pilot_and_whom_the_host_allows_write() -> None:
     assert not writes(table, CAIO)
     table.done(Stop())
     assert all(writes(table, user) for user in (ANA, BIA, CAIO))
-
-
-def test_the_end_of_the_time_hears_the_pilot_out() -> None:
-    table = taking_turns(ANA, BIA, CAIO)
-    table.later(MINUTES_5 - 0.001)
-    table.done(Expire(), SYSTEM)
-    assert table.pair() == (ANA, BIA)
-    table.later(0.001)
-    table.done(Expire(), SYSTEM)
-    assert phase(table.state) == "ENDING"
-    assert table.events[-1] == TurnEnding(1, ANA, table.now + CUT)
-    assert writes(table, ANA)
-    table.later(0.02)
-    flush(table)
-    assert table.pair() == (BIA, CAIO)
-    assert [writes(table, user) for user in (ANA, BIA)] == [False, True]
-    assert table.events[-2:] == [TurnEnded(1, ANA, BIA, NOW, table.now), TurnStarted(2, BIA, CAIO)]
-    assert table.state.due_at == table.now + CONFIRM
-
-
-def test_without_an_answer_the_pilot_is_cut_off_also_by_a_node_that_hears_nothing() -> None:
-    table = taking_turns(ANA, BIA)
-    table.done(Skip())
-    assert writes(table, ANA)
-    table.later(CUT_SECONDS)
-    assert not writes(table, ANA)
-    table.done(Expire(), SYSTEM)
-    assert table.pair() == (BIA, ANA)
-
-
-def test_all_nodes_of_the_pilot_are_heard_out() -> None:
-    table = Table(ANA, BIA)
-    table.join(ANA, "n2")
-    table.done(Start())
-    table.done(Skip())
-    flush(table)
-    assert table.state.pilot == ANA
-    table.done(Dropped(ANA, "n2"), SYSTEM)
-    assert table.state.pilot == BIA, "nothing more can come from there"
-
-
-def test_an_answer_about_an_earlier_turn_ends_nothing() -> None:
-    table = taking_turns(ANA, BIA)
-    table.done(Skip())
-    table.done(Flushed(NODE, table.state.turn_number - 1), SYSTEM)
-    assert table.state.pilot == ANA
-
-
-def test_a_pilot_who_leaves_while_being_heard_out_is_followed_at_once() -> None:
-    table = taking_turns(ANA, BIA, CAIO)
-    table.done(HandOver(CAIO))
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    assert table.state.pilot == CAIO
-
-
-def test_who_was_chosen_and_leaves_before_the_change_is_passed_over() -> None:
-    table = taking_turns(ANA, BIA, CAIO)
-    table.done(HandOver(CAIO))
-    table.done(Dropped(CAIO, NODE), SYSTEM)
-    flush(table)
-    assert table.state.pilot == BIA
 
 
 @pytest.mark.parametrize(
@@ -187,47 +102,6 @@ def test_of_two_who_take_a_free_keyboard_one_gets_it() -> None:
     assert table.pair() == (ANA, BIA)
 
 
-def test_a_keyboard_is_not_taken_from_somebody_who_is_away_for_a_moment() -> None:
-    table = taking_turns(ANA, BIA)
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    assert table.refused(Take(), Who(BIA)) == "turn_taken"
-    table.later(GRACE_SECONDS - 1)
-    table.join(ANA)
-    assert table.pair() == (ANA, BIA)
-    assert table.state.turn_number == 1
-
-
-def test_after_the_grace_the_copilot_goes_on() -> None:
-    table = taking_turns(ANA, BIA, CAIO)
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    table.later(GRACE_SECONDS)
-    table.done(Expire(), SYSTEM)
-    assert table.pair() == (BIA, CAIO)
-    assert table.events[-1] == TurnStarted(2, BIA, CAIO)
-    table.join(ANA)
-    assert table.state.order[-1] == ANA
-
-
-def test_with_a_second_connection_somewhere_nobody_is_away() -> None:
-    table = taking_turns(ANA, BIA)
-    table.join(ANA, "n2")
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    table.later(2 * GRACE_SECONDS)
-    table.done(Expire(), SYSTEM)
-    assert table.state.pilot == ANA
-
-
-def test_with_nobody_left_the_turn_ends_and_the_next_to_come_has_it() -> None:
-    table = taking_turns(ANA)
-    table.done(Gone(ANA), SYSTEM)
-    assert phase(table.state) == "WAITING"
-    assert isinstance(table.events[-1], TurnEnded)
-    table.later(3600)
-    table.join(BIA)
-    assert table.pair() == (BIA, None)
-    assert turn_view(table.state, 1, table.now).remaining_ms == 300_000
-
-
 def test_observers_and_plain_clients_get_no_turn() -> None:
     table = Table()
     table.join(ANA, able=False)
@@ -239,114 +113,6 @@ def test_observers_and_plain_clients_get_no_turn() -> None:
     assert table.refused(HandOver(ANA)) == "not_in_room"
     table.join(ANA, "n2", able=True)
     assert table.pair() == (BIA, ANA)
-
-
-def test_a_pilot_whose_able_client_is_gone_keeps_the_grace_and_then_watches() -> None:
-    table = taking_turns(ANA, BIA)
-    table.join(ANA, "n2", able=False)
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    assert table.state.pilot == ANA
-    table.later(GRACE_SECONDS)
-    table.done(Expire(), SYSTEM)
-    assert table.state.pilot == BIA
-    assert not table.state.seats[ANA].able
-
-
-def test_a_node_that_starts_anew_has_nobody() -> None:
-    table = taking_turns(ANA, BIA)
-    table.join(BIA, "n2")
-    table.done(Opened(NODE), SYSTEM)
-    assert table.state.seats[ANA].away_since == NOW
-    assert table.state.seats[BIA].away_since is None
-
-
-def test_a_pilot_for_whom_no_node_answers_is_a_leftover() -> None:
-    table = Table(ANA, BIA)
-    table.done(Start())
-    table.later(CONFIRM.total_seconds())
-    table.done(Expire(), SYSTEM)
-    assert table.pair() == (BIA, None)
-    assert ANA not in table.state.seats
-
-
-def test_a_pause_keeps_what_is_left_and_the_keyboard() -> None:
-    table = taking_turns(ANA, BIA)
-    table.later(100)
-    table.done(Pause())
-    table.later(1000)
-    table.done(Expire(), SYSTEM)
-    assert (phase(table.state), table.state.pilot, writes(table, ANA)) == ("PAUSED", ANA, True)
-    assert table.refused(Pause()) == "not_running"
-    table.done(Extend(60))
-    table.done(Resume())
-    assert turn_view(table.state, 1, table.now).remaining_ms == 260_000
-    assert table.refused(Resume()) == "not_running"
-
-
-def test_a_break_ends_by_itself() -> None:
-    table = taking_turns(ANA, BIA)
-    table.later(100)
-    table.done(Break(600))
-    assert phase(table.state) == "BREAK"
-    table.later(600)
-    table.done(Expire(), SYSTEM)
-    assert (phase(table.state), table.pair()) == ("RUNNING", (ANA, BIA))
-    assert turn_view(table.state, 1, table.now).remaining_ms == 200_000
-
-
-def test_a_turn_skipped_in_a_pause_leaves_the_next_one_paused() -> None:
-    table = taking_turns(ANA, BIA)
-    table.done(Pause())
-    table.done(Skip())
-    flush(table)
-    assert (phase(table.state), table.state.pilot) == ("PAUSED", BIA)
-    assert turn_view(table.state, 1, table.now).remaining_ms == 300_000
-
-
-def test_somebody_alone_goes_on_without_being_interrupted() -> None:
-    table = taking_turns(ANA, seconds=60)
-    table.later(60)
-    table.done(Expire(), SYSTEM)
-    assert (phase(table.state), table.state.pilot, table.state.turn_number) == ("RUNNING", ANA, 2)
-
-
-def test_a_prepared_kata_changes_nobody_when_its_time_is_over() -> None:
-    table = Table(ANA, BIA, CAIO)
-    table.done(SetFormat(format=Format.PREPARED, seconds=60))
-    table.done(SetRoles(sensei=CAIO))
-    table.done(Start())
-    assert table.pair() == (CAIO, None)
-    confirmed(table)
-    table.later(60)
-    table.done(Expire(), SYSTEM)
-    assert (phase(table.state), table.pair()) == ("PAUSED", (CAIO, None))
-    table.done(Resume())
-    assert turn_view(table.state, 1, table.now).remaining_ms == 60_000
-
-
-def test_a_pair_changes_over_and_the_audience_stays() -> None:
-    table = Table(ANA, BIA, CAIO)
-    table.done(SetFormat(format=Format.PAIRS, seconds=60))
-    table.done(Start())
-    for expected in ((BIA, ANA), (ANA, BIA)):
-        confirmed(table)
-        table.later(60)
-        table.done(Expire(), SYSTEM)
-        flush(table)
-        assert table.pair() == expected
-
-
-def test_the_order_can_be_given_and_who_is_left_out_follows() -> None:
-    table = Table(ANA, BIA, CAIO, DORA)
-    table.done(SetFormat(order=(CAIO, ANA), rotation=Rotation.BY_QUEUE))
-    assert table.state.order == (CAIO, ANA, BIA, DORA)
-    assert table.refused(SetFormat(order=(CAIO, CAIO))) == "bad_order"
-    assert table.refused(SetFormat(order=(UUID(int=77),))) == "bad_order"
-    table.done(Start())
-    assert table.pair() == (CAIO, ANA)
-    table.done(Skip())
-    flush(table)
-    assert table.pair() == (BIA, CAIO)
 
 
 def test_durations_have_bounds() -> None:
@@ -438,38 +204,6 @@ def test_a_state_comes_back_as_it_was_stored() -> None:
     table.done(Skip())
     assert decode(encode(table.state), CAIO) == table.state
     assert decode("{}", None) == TurnState(mode=Mode.FREE)
-
-
-def test_a_pilot_who_drops_before_they_were_confirmed_has_the_whole_grace() -> None:
-    table = Table(ANA, BIA)
-    table.done(Start())
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    table.later(GRACE_SECONDS - 1)
-    table.done(Expire(), SYSTEM)
-    table.join(ANA)
-    assert table.pair() == (ANA, BIA)
-
-
-def test_the_grace_counts_from_the_first_moment_without() -> None:
-    table = taking_turns(ANA, BIA)
-    table.join(ANA, "n2", able=False)
-    table.done(Dropped(ANA, NODE), SYSTEM)
-    table.later(GRACE_SECONDS - 1)
-    table.done(Dropped(ANA, "n2"), SYSTEM)
-    table.later(1)
-    table.done(Expire(), SYSTEM)
-    assert table.state.pilot == BIA
-
-
-def test_a_connection_that_the_pilot_opens_while_the_turn_ends_is_heard_out_too() -> None:
-    table = taking_turns(ANA, BIA)
-    table.done(Skip())
-    table.join(ANA, "n2")
-    table.join(ANA, "n3", able=False)
-    flush(table)
-    assert table.state.pilot == ANA
-    flush(table, "n2")
-    assert table.state.pilot == BIA
 
 
 def test_who_was_sent_away_may_no_longer_write() -> None:

@@ -36,10 +36,10 @@ async def test_a_room_is_changed_and_found_again(hall: Hall) -> None:
     room = await hall.room()
     await seat(hall, room, ANA, BIA)
     assert isinstance(await hall.do(room, SetRoles(sensei=hall.host), HOST), Applied)
-    assert isinstance(await hall.do(room, Start(60), Who(hall.host)), Applied)
+    assert isinstance(await hall.start(room, Who(hall.host)), Applied)
     found = await hall.load(room)
     check(found.state, found.read_at)
-    assert (found.version, found.state.pilot, found.state.sensei) == (5, ANA, hall.host)
+    assert (found.version, found.state.pilot, found.state.sensei) == (6, ANA, hall.host)
     row = await hall.everything.fetchrow("SELECT sensei_id, turn ->> 'pilot' AS p FROM dojo_rooms")
     assert (row["sensei_id"], row["p"]) == (hall.host, str(ANA))
 
@@ -47,7 +47,7 @@ async def test_a_room_is_changed_and_found_again(hall: Hall) -> None:
 async def test_turns_that_end_are_written_down(hall: Hall) -> None:
     room = await hall.room()
     await seat(hall, room, ANA, BIA)
-    await hall.do(room, Start(60))
+    await hall.start(room)
     for number in (1, 2):
         await hall.do(room, Skip(), HOST)
         await hall.do(room, Flushed(NODE, number))
@@ -57,7 +57,7 @@ async def test_turns_that_end_are_written_down(hall: Hall) -> None:
 async def test_the_rooms_that_are_due_are_found_across_tenants(hall: Hall) -> None:
     room, other = await hall.room(), await hall.room()
     await seat(hall, room, ANA, BIA)
-    await hall.do(room, Start(60))
+    await hall.start(room)
     await hall.age(room, 61)
     due = await hall.everything.fetch("SELECT * FROM dojo_turns_due()")
     assert [tuple(row) for row in due] == [(hall.tenant, room)]
@@ -68,7 +68,7 @@ async def test_the_rooms_that_are_due_are_found_across_tenants(hall: Hall) -> No
 async def test_an_older_version_is_stale_only_where_it_matters(hall: Hall) -> None:
     room = await hall.room()
     await seat(hall, room, ANA, BIA)
-    await hall.do(room, Start(60))
+    await hall.start(room)
     version = (await hall.load(room)).version
     await seat(hall, room, CAIO)
     assert isinstance(await hall.do(room, SetRoles(copilot=CAIO), HOST, version), Applied)
@@ -113,7 +113,7 @@ async def test_of_those_who_take_the_keyboard_at_once_one_gets_it(hall: Hall) ->
 async def test_two_who_skip_at_once_skip_one_turn(hall: Hall) -> None:
     room = await hall.room()
     await seat(hall, room, ANA, BIA, CAIO)
-    await hall.do(room, Start(60))
+    await hall.start(room)
     answers = await asyncio.gather(*(hall.do(room, Skip(), HOST) for _ in range(4)))
     assert sum(isinstance(answer, Applied) for answer in answers) == 1
     await hall.do(room, Flushed(NODE, 1))
@@ -141,12 +141,12 @@ async def test_copies_show_the_newest_and_expire(hall: Hall, redis: Redis) -> No
     room = await hall.room()
     await seat(hall, room, ANA, BIA)
     older = await hall.load(room)
-    await hall.do(room, Start(60))
+    await hall.start(room)
     copies = Copies(redis)
     await copies.write(await hall.load(room))
     await copies.write(older)
     roles, people = roles_key(hall.tenant, room), participants_key(hall.tenant, room)
-    assert await redis.hgetall(roles) == {b"version": b"4", b"pilot": str(ANA).encode(), b"copilot": str(BIA).encode()}
+    assert await redis.hgetall(roles) == {b"version": b"5", b"pilot": str(ANA).encode(), b"copilot": str(BIA).encode()}
     assert await redis.smembers(people) == {str(ANA).encode(), str(BIA).encode()}
     assert KEPT_AFTER_END_SECONDS < await redis.ttl(roles) <= KEPT_SECONDS
     await hall.everything.execute("UPDATE dojo_rooms SET status = 'FINISHED'")
@@ -165,7 +165,7 @@ async def test_nobody_in_the_room_leaves_an_empty_copy(hall: Hall, redis: Redis)
 async def test_the_turn_under_way_when_a_room_ends_is_written_down(hall: Hall) -> None:
     room, quiet = await hall.room(), await hall.room()
     await seat(hall, room, ANA, BIA)
-    await hall.do(room, Start(60))
+    await hall.start(room)
     for each in (room, quiet):
         async with tenant_scope(hall.pool, hall.tenant) as db:
             await end_turns(db, hall.tenant, each)

@@ -39,6 +39,14 @@ async def with_people(first: Node, hall: Hall, *people: UUID) -> UUID:
     return room
 
 
+async def start(hall: Hall, room: UUID, seconds: int, *nodes: tuple[str, Node]) -> Applied | Refused:
+    """Turns begin, once all `nodes` have heard out those who wrote freely."""
+    answer = await nodes[0][1].watch.ask(hall.tenant, room, Start(seconds), HOST)
+    for name, each in nodes:
+        await each.watch.ask(hall.tenant, room, Flushed(name, 0))
+    return answer
+
+
 async def test_who_enters_and_leaves_is_written(hall: Hall, redis_url: str) -> None:
     async with node(hall, redis_url, "n1") as first:
         room = await with_people(first, hall, ANA, BIA)
@@ -52,7 +60,8 @@ async def test_who_enters_and_leaves_is_written(hall: Hall, redis_url: str) -> N
 async def test_a_new_pilot_is_confirmed_by_their_node(hall: Hall, redis_url: str) -> None:
     async with node(hall, redis_url, "n1") as first:
         room = await with_people(first, hall, ANA, BIA)
-        assert isinstance(await first.watch.ask(hall.tenant, room, Start(60), HOST), Applied)
+        assert isinstance(await start(hall, room, 60, ("n1", first)), Applied)
+        assert first.state(hall, room).pilot == ANA
         await until(lambda: first.state(hall, room).confirm_by is None)
 
 
@@ -62,7 +71,7 @@ async def test_other_nodes_hear_at_once_and_only_ever_newer_versions(hall: Hall,
         await second.open(hall, room)
         second.watch.enter(hall.tenant, room, CAIO, able=True)
         await until(lambda: CAIO in first.state(hall, room).order, seconds=1)
-        await first.watch.ask(hall.tenant, room, Start(60), HOST)
+        await start(hall, room, 60, ("n1", first), ("n2", second))
         await until(lambda: second.state(hall, room).pilot == ANA, seconds=1)
         await second.watch.ask(hall.tenant, room, Skip(), HOST)
         await until(lambda: first.state(hall, room).handover is not None, seconds=1)
@@ -84,7 +93,7 @@ async def test_a_turn_whose_time_is_over_passes_on_by_itself(hall: Hall, redis_u
     async with node(hall, redis_url, "n1") as first, node(hall, redis_url, "n2") as second:
         room = await with_people(first, hall, ANA, BIA)
         await second.open(hall, room)
-        await first.watch.ask(hall.tenant, room, Start(60), HOST)
+        await start(hall, room, 60, ("n1", first))
         await until(lambda: first.state(hall, room).confirm_by is None)
         await hall.age(room, 59.7)
         await first.watch._bell.ring(hall.tenant, [room])
@@ -184,7 +193,7 @@ async def test_a_handover_takes_milliseconds(hall: Hall, redis_url: str) -> None
     async with node(hall, redis_url, "n1") as first, node(hall, redis_url, "n2") as second:
         room = await with_people(first, hall, ANA, BIA)
         await second.open(hall, room)
-        await first.watch.ask(hall.tenant, room, Start(0), HOST)
+        await start(hall, room, 0, ("n1", first))
         taken = []
         for number in range(1, 21):
             started = time.perf_counter()
