@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readMessage, type DojoMessage } from '../src/dojo/messages.ts'
-import { actionsOf, after, EMPTY, hindranceOf, leads, nameOf, roleOf, type Scene } from '../src/dojo/scene.ts'
+import { actionsOf, after, EMPTY, handOverTo, hindranceOf, leads, nameOf, roleOf, type Scene } from '../src/dojo/scene.ts'
+import { termsInWords } from '../src/dojo/turn-words.ts'
 import { minutesAndSeconds, remainingOf } from '../src/dojo/turn-clock.ts'
 
 const connected = (userId = 'ana', role = 'PARTICIPANT') => ({
@@ -51,6 +52,14 @@ describe('who may write', () => {
     assert.equal(hindranceOf(scene(connected())), null)
     assert.equal(hindranceOf(scene(connected(), turn({ state: 'FREE', pilot: 'bo' }))), null)
     assert.equal(hindranceOf(scene(connected('ana', 'OBSERVER'), turn({ state: 'FREE', pilot: null }))), 'observer')
+  })
+
+  test('before the first turn, whoever is heard out stops; whoever has it goes on', () => {
+    const begins = turn({ state: 'ENDING', pilot: null, number: 0 })
+    assert.equal(hindranceOf(scene(connected('ana'), turn({ state: 'FREE', pilot: null, number: 0 }), { type: 'turn.ending', number: 0 })), 'beginning')
+    assert.equal(hindranceOf(scene(connected('ana'), { type: 'turn.ending', number: 0 }, begins)), 'beginning')
+    assert.equal(hindranceOf(scene(connected('bo'), begins)), null)
+    assert.equal(hindranceOf(scene(connected('ana'), { type: 'turn.ending', number: 0 }, begins, turn({ number: 1 }))), null)
   })
 
   test('the pilot, and whom the host lets', () => {
@@ -131,4 +140,33 @@ describe('the clock of a turn', () => {
   test('shows 0:00 only when it is over', () => {
     assert.deepEqual([0, 1, 999, 1_000, 59_001, 300_000].map(minutesAndSeconds), ['0:00', '0:01', '0:01', '0:01', '1:00', '5:00'])
   })
+})
+
+describe('giving the keyboard to somebody', () => {
+  const people = { type: 'PARTICIPANT_LIST', participants: [
+    { userId: 'ana', role: 'PILOT' }, { userId: 'bo', role: 'PARTICIPANT' }, { userId: 'cy', role: 'OBSERVER' },
+    { userId: 'di', role: 'PARTICIPANT', connected: false },
+  ] }
+
+  test('goes to who is here and may write, and not to who has it', () => {
+    const told = scene(connected(), people, turn())
+    assert.deepEqual(handOverTo(told, 'bo'), { type: 'TURN_REQUEST', action: 'hand_over', to: 'bo' })
+    for (const userId of ['ana', 'cy', 'di', 'nobody']) assert.equal(handOverTo(told, userId), null, userId)
+    assert.equal(handOverTo(scene(connected(), people, turn({ state: 'FREE' })), 'bo'), null)
+  })
+
+  test('a keyboard that nobody has is given as a role', () => {
+    const told = scene(connected(), people, turn({ state: 'WAITING', pilot: null }))
+    assert.deepEqual(handOverTo(told, 'bo'), { type: 'ROLE_REQUEST', role: 'PILOT', userId: 'bo' })
+  })
+})
+
+test('how turns are taken is told in a line', () => {
+  const line = (change: object) => {
+    const told = message(turn({ format: 'RANDORI', ...change }))
+    return told.type === 'TURN' ? termsInWords(told) : ''
+  }
+  assert.equal(line({ durationMs: 300_000 }), 'Randori · 5 min each · next: the co-pilot')
+  assert.equal(line({ durationMs: 90_000, rotation: 'RANDOM' }), 'Randori · 1.5 min each · next: drawn at random')
+  assert.equal(line({ durationMs: 0, format: 'PAIRS' }), 'Pairs · no time limit')
 })

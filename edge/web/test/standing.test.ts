@@ -22,6 +22,16 @@ describe('how things stand', () => {
     assert.equal(key({ ...away, connection: 'connecting', failures: 0 }), 'connecting')
   })
 
+  test('away it says what is tried, and what becomes of the text', () => {
+    const away = { ...OPEN, synced: false, saved: false, connection: 'waiting' } as const
+    const told = (failures: number, edited: boolean, known = true) => standingOf({ ...away, failures }, edited, known)
+    assert.equal(told(1, true).label, 'Reconnecting…')
+    assert.equal(told(9, true).label, 'Offline')
+    assert.match(told(9, true).detail ?? '', /Your edits are kept/)
+    assert.match(told(9, false).detail ?? '', /What others type/)
+    assert.match(told(1, false, false).detail ?? '', /No connection to the server yet/)
+  })
+
   test('text is editable offline once it is known, and never without the right or the room’s leave', () => {
     const away = { ...OPEN, synced: false, saved: false, connection: 'waiting', failures: 1 } as const
     assert.equal(standingOf(away, false, true).editable, true)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from dojo.page import DIST
+from tests.edge.web.account import Accounts, Person
+from tests.edge.web.dojo_window import DojoWindow, agree
 from tests.edge.web.window import RoomWindow
 from tests.running import RunningDojo
 
@@ -26,6 +30,19 @@ ARGUMENTS = (
 )
 
 OpenWindow = Callable[..., Awaitable[RoomWindow]]
+Pair = tuple[DojoWindow, DojoWindow]
+Visit = Callable[..., Awaitable[DojoWindow]]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Two people of one company."""
+
+    ana: Person
+    bo: Person
+
+
+_companies: dict[str, Company] = {}
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +86,67 @@ def open_window(browser: Browser, dojo: RunningDojo, room: str) -> OpenWindow:
         return await RoomWindow.open(await browser.new_context(), dojo.http, room, name)
 
     return open_one
+
+
+async def _company(dojo: RunningDojo) -> Company:
+    """The same for all tests of one server: an account costs seconds of hashing and mail."""
+    known = _companies.get(dojo.http)
+    if known is None:
+        accounts = Accounts(dojo)
+        known = _companies[dojo.http] = Company(Person.new("Ana Lima"), Person.new("Bo Ek"))
+        await accounts.sign_up(known.ana)
+        await accounts.join(known.ana, known.bo)
+    return known
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def signed_in(dojo: RunningDojo) -> AsyncIterator[tuple[Company, Pair]]:
+    """Ana's and Bo's windows, which stay signed in from test to test, and say yes to whatever they are asked. Their
+    tests run in the module's loop: `pytest.mark.asyncio(loop_scope="module")`."""
+    people = await _company(dojo)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        windows = []
+        for person in (people.ana, people.bo):
+            window = await DojoWindow.enter(await browser.new_context(), dojo.http)
+            await window.sign_in(person)
+            window.page.on("dialog", agree)
+            windows.append(window)
+        yield people, (windows[0], windows[1])
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def at_start(signed_in: tuple[Company, Pair]) -> Pair:
+    """Ana and Bo at the way in."""
+    for window in signed_in[1]:
+        await window.to_start()
+        window.said.clear()
+        window.complaints.clear()
+    return signed_in[1]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pair(signed_in: tuple[Company, Pair], at_start: Pair) -> Pair:
+    """Ana, who has just opened a dojo, and Bo, who has joined it."""
+    people, (ana, bo) = signed_in[0], at_start
+    await bo.join(await ana.create("Pair", code="one\ntwo\n"))
+    await bo.wait_status("live")
+    await ana.wait_role(people.bo.name, "PARTICIPANT")
+    return ana, bo
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(signed_in: tuple[Company, Pair], dojo: RunningDojo) -> AsyncIterator[Visit]:
+    """Open a window of somebody who is not signed in; at the way in, or at what a fragment names."""
+    browser = signed_in[1][0].page.context.browser
+    assert browser is not None
+    contexts = []
+
+    async def one(fragment: str = "#start") -> DojoWindow:
+        contexts.append(await browser.new_context())
+        return await DojoWindow.enter(contexts[-1], dojo.http, fragment)
+
+    yield one
+    for context in contexts:
+        await context.close()

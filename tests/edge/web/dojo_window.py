@@ -7,7 +7,7 @@ import re
 import time
 from typing import Self
 
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import BrowserContext, Dialog, Locator, Page, WebSocket, expect
 
 from tests.edge.web.account import Person, fill_sign_in
 from tests.edge.web.window import SEEN_SECONDS, RoomWindow
@@ -17,13 +17,24 @@ _POLL_SECONDS = 0.02
 _CODE = re.compile(r"^[0-9A-Z]{5}-[0-9A-Z]{5}$")
 
 
+async def agree(dialog: Dialog) -> None:
+    """Yes to whatever the page asks."""
+    await dialog.accept()
+
+
 class DojoWindow(RoomWindow):
-    """The way in, and then a dojo's room. `said` holds what its socket was sent in text frames."""
+    """The way in, and then a dojo's room. `said` holds what its socket was sent in text frames, `sockets` the addresses
+    of all it opened."""
 
     def __init__(self, page: Page, http: str) -> None:
         super().__init__(page, http)
         self.said: list[str] = []
-        page.on("websocket", lambda socket: socket.on("framesent", self._note))
+        self.sockets: list[str] = []
+        page.on("websocket", self._opened)
+
+    def _opened(self, socket: WebSocket) -> None:
+        self.sockets.append(socket.url)
+        socket.on("framesent", self._note)
 
     def _note(self, payload: str | bytes) -> None:
         if isinstance(payload, str):
@@ -35,6 +46,11 @@ class DojoWindow(RoomWindow):
         window = cls(await context.new_page(), http)
         await window.page.goto(f"{http}/{fragment}")
         return window
+
+    async def go_to(self, fragment: str) -> None:
+        """Open an address of the page anew, as a link from outside would."""
+        await self.page.goto("about:blank")
+        await self.page.goto(f"{self._http}/#{fragment}")
 
     async def sign_in(self, person: Person) -> None:
         """At the way in."""
@@ -85,6 +101,32 @@ class DojoWindow(RoomWindow):
     async def act(self, name: str) -> None:
         """Press a button of the turn."""
         await self.page.locator("#turn").get_by_role("button", name=name, exact=True).click(timeout=SEEN)
+
+    async def pilots(self) -> bool:
+        """Whether it is this window's turn, once it is somebody's."""
+        turn = self.page.locator("#turn")
+        await expect(turn).to_have_attribute("data-phase", "RUNNING", timeout=SEEN)
+        return await turn.get_attribute("data-mine") == "true"
+
+    async def manage(self) -> Locator:
+        """The host's menu, open."""
+        menu = self.page.locator("#host-menu")
+        await self.page.get_by_role("button", name="Manage").click(timeout=SEEN)
+        await expect(menu).to_be_visible()
+        return menu
+
+    async def look_back(self, view: str) -> Locator:
+        """A view of the dialog that looks back, open; of the same one anew if it was open."""
+        dialog = self.page.locator("#looking-back")
+        if not await dialog.is_visible():
+            await self.page.locator("#look-back-button").click(timeout=SEEN)
+        await dialog.get_by_role("tab", name=view).click()
+        return dialog
+
+    async def to_start(self) -> None:
+        """Back to the way in, with lists that are new."""
+        await self.go_to("start")
+        await expect(self.page.locator("#dojos")).to_be_visible(timeout=SEEN)
 
     async def say(self, text: str) -> None:
         await self.page.fill("#chat-text", text)

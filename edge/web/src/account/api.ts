@@ -1,6 +1,6 @@
 /** Requests to Dojo's HTTP API: JSON in, JSON out, problems (RFC 9457) as errors with their stable code. */
 
-/** For the API to answer, ms. */
+/** For the API to answer, or to go on with a long answer, ms. */
 const REQUEST_TIMEOUT = 10_000
 
 /** The API answered that it will not, or cannot. */
@@ -52,30 +52,68 @@ export interface Ask {
  */
 export async function ask(path: string, { method = 'POST', body, token }: Ask): Promise<unknown> {
   const requestId = newRequestId()
-  const headers: Record<string, string> = { 'X-Request-ID': requestId }
-  if (body !== undefined) headers['Content-Type'] = 'application/json'
-  if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
   let response: Response
   let text: string
   try {
-    response = await fetch(path, {
-      method,
-      headers,
-      cache: 'no-store',
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
+    response = await fetch(path, request({ method, body, token }, requestId, AbortSignal.timeout(REQUEST_TIMEOUT)))
     text = await response.text()
   } catch (error) {
     throw new ApiAway('the server did not answer', { cause: error })
   }
-  const document = decoded(text)
-  if (response.ok) return document
-  throw new ApiProblem({
+  if (!response.ok) throw problemOf(response, text, requestId)
+  return decoded(text)
+}
+
+/**
+ * Ask for an answer of JSON lines, which may be long.
+ * @throws ApiProblem, ApiAway
+ */
+export async function askLines(path: string, token: string): Promise<readonly string[]> {
+  const requestId = newRequestId()
+  const silence = new AbortController()
+  const giveUp = () => silence.abort(new Error('nothing came for too long'))
+  let timer = setTimeout(giveUp, REQUEST_TIMEOUT)
+  try {
+    const response = await fetch(path, request({ method: 'GET', token }, requestId, silence.signal))
+    if (!response.ok) throw problemOf(response, await response.text(), requestId)
+    let text = ''
+    const decoder = new TextDecoder()
+    const reader = response.body?.getReader()
+    for (let piece = await reader?.read(); piece?.value !== undefined; piece = await reader?.read()) {
+      clearTimeout(timer)
+      timer = setTimeout(giveUp, REQUEST_TIMEOUT)
+      text += decoder.decode(piece.value, { stream: true })
+    }
+    return text.split('\n').filter((line) => line !== '')
+  } catch (error) {
+    if (error instanceof ApiProblem) throw error
+    throw new ApiAway('the server did not answer', { cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function request({ method, body, token }: Loose<Ask>, requestId: string, signal: AbortSignal): RequestInit {
+  const headers: Record<string, string> = { 'X-Request-ID': requestId }
+  if (body !== undefined) headers['Content-Type'] = 'application/json'
+  if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
+  return {
+    method: method ?? 'POST',
+    headers,
+    cache: 'no-store',
+    signal,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  }
+}
+
+type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined }
+
+function problemOf(response: Response, text: string, requestId: string): ApiProblem {
+  return new ApiProblem({
     status: response.status,
     retryAfter: secondsToWait(response.headers.get('Retry-After'), Date.now()),
     requestId: response.headers.get('X-Request-ID') ?? requestId,
-    document,
+    document: decoded(text),
   })
 }
 

@@ -47,9 +47,9 @@ export class Entrance {
         return { ticket }
       }
       try {
-        const token = await this.#desk.token(wish.fresh)
+        const credential = await this.#desk.credential(wish.fresh)
         this.#enter(GUEST)
-        return { token }
+        return credential
       } catch (error) {
         this.#closed = error instanceof GuestsNotAllowed
         throw error

@@ -4,7 +4,7 @@
  */
 import { ObservableV2 } from 'lib0/observable'
 import { backoffDelay, type Backoff } from '../provider/backoff.ts'
-import { ApiProblem, ask, isRecord, textIn, type Ask } from './api.ts'
+import { ApiProblem, ask, askLines, isRecord, textIn, type Ask } from './api.ts'
 import { grantIn, hasLeft, refreshDelay, type Grant } from './grant.ts'
 import { inTurn, Windows } from './windows.ts'
 
@@ -144,13 +144,22 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
    * @throws SessionEnded, ApiProblem, ApiAway
    */
   async ask(path: string, asked: Ask): Promise<unknown> {
+    return this.#withToken((token) => ask(path, { ...asked, token }))
+  }
+
+  /** Ask for an answer of JSON lines. @throws as `ask` */
+  async askLines(path: string): Promise<readonly string[]> {
+    return this.#withToken((token) => askLines(path, token))
+  }
+
+  async #withToken<T>(work: (token: string) => Promise<T>): Promise<T> {
     const { accessToken } = await this.#grantWith(USABLE)
     try {
-      return await ask(path, { ...asked, token: accessToken })
+      return await work(accessToken)
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.status !== 401) throw error
     }
-    return ask(path, { ...asked, token: (await this.#refresh()).accessToken })
+    return work((await this.#refresh()).accessToken)
   }
 
   /** A new grant for the cookie; one request, however many wait for it. */

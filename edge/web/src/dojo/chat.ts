@@ -22,8 +22,8 @@ export interface ChatHost {
   colorOf(userId: string): string
   /** Send a message; false if there is no connection. */
   send(content: string, ref: string): boolean
-  /** Messages before the oldest one shown; empty if there are none. Null where nobody may ask. */
-  readonly earlier: (() => Promise<readonly ChatMessage[]>) | null
+  /** Messages before the oldest one shown; empty if there are none. */
+  readonly earlier: () => Promise<readonly ChatMessage[]>
   /** How many messages were not seen yet. */
   unread(count: number): void
 }
@@ -90,7 +90,7 @@ export class Chat {
     this.#last = message
     if (this.#shown.size > KEPT) this.#dropOldest()
     // The socket tells so many of those before; with fewer there are none.
-    if (backlog && this.#shown.size === TOLD) this.#earlier.hidden = this.#host.earlier === null
+    if (backlog && this.#shown.size === TOLD) this.#earlier.hidden = false
     const own = message.userId === this.#host.me()
     if (follows || own) this.#list.scrollTop = this.#list.scrollHeight
     if (backlog || own) return
@@ -128,12 +128,10 @@ export class Chat {
   }
 
   async #fetchEarlier(): Promise<void> {
-    const { earlier } = this.#host
-    if (earlier === null) return
     try {
       const before = this.#shown.size
       const height = this.#list.scrollHeight
-      for (const message of await earlier()) {
+      for (const message of await this.#host.earlier()) {
         if (this.#shown.has(message.messageId)) continue
         const item = this.#item(message)
         this.#shown.set(message.messageId, item)

@@ -10,13 +10,18 @@ export interface RoomSummary {
   readonly name: string
   readonly active: boolean
   readonly isMain: boolean
+  readonly senseiId: string | null
   readonly pilotName: string | null
+  /** In it now. */
+  readonly people: number
 }
 
 export interface DojoSummary {
   readonly dojoId: string
   readonly name: string
+  readonly description: string
   readonly language: string
+  readonly maxParticipants: number | null
   readonly status: string
   readonly creatorId: string
   readonly creatorName: string
@@ -29,14 +34,22 @@ export interface DojoSummary {
   readonly rooms: readonly RoomSummary[]
 }
 
-export interface NewDojo {
+/** What a host says of a dojo. */
+export interface DojoTerms {
   readonly name: string
+  readonly description: string
   readonly language: string
-  readonly initialCode: string
+  /** Null: as many as the service allows. */
+  readonly maxParticipants: number | null
   readonly isPrivate: boolean
+  readonly waitingRoom: boolean
   readonly allowGuests: boolean
   /** RFC 3339; left out: now. */
   readonly scheduledStartTime?: string
+}
+
+export interface NewDojo extends DojoTerms {
+  readonly initialCode: string
 }
 
 export interface WaitingPerson {
@@ -61,8 +74,8 @@ export class DojoApi {
   }
 
   /** Dojos one may know of. @throws as all of these: SessionEnded, ApiProblem, ApiAway */
-  async list(status: 'ACTIVE' | 'SCHEDULED'): Promise<readonly DojoSummary[]> {
-    const order = status === 'ACTIVE' ? 'sortBy=createdAt&sortOrder=desc' : 'sortBy=scheduledStartTime&sortOrder=asc'
+  async list(status: 'ACTIVE' | 'SCHEDULED' | 'COMPLETED'): Promise<readonly DojoSummary[]> {
+    const order = status === 'SCHEDULED' ? 'sortBy=scheduledStartTime&sortOrder=asc' : 'sortBy=createdAt&sortOrder=desc'
     const answer = await this.#get(`/api/v1/dojos?status=${status}&pageSize=${LISTED}&${order}`)
     return records(isRecord(answer) ? answer['items'] : null).map(summary)
   }
@@ -92,7 +105,7 @@ export class DojoApi {
     await this.#session.ask(`/api/v1/dojos/${dojo}/${what}`, { method: 'PUT' })
   }
 
-  async change(dojo: string, change: Partial<Record<'allowGuests' | 'waitingRoom', boolean>>): Promise<void> {
+  async change(dojo: string, change: Partial<DojoTerms>): Promise<void> {
     await this.#session.ask(`/api/v1/dojos/${dojo}`, { method: 'PATCH', body: change })
   }
 
@@ -114,24 +127,10 @@ export class DojoApi {
     await this.#session.ask(...asked)
   }
 
-  /** Let somebody write besides the pilot, or no longer. */
-  async allow(dojo: string, room: string, userId: string, may: boolean): Promise<void> {
-    const body = { action: may ? 'allow' : 'disallow', userId }
-    await this.#session.ask(`/api/v1/dojos/${dojo}/rooms/${room}/turns`, { body })
-  }
-
-  /** Say who is next: `BY_COPILOT`, `BY_QUEUE` or `RANDOM`. */
-  async rotate(dojo: string, room: string, rotation: string): Promise<void> {
-    await this.#session.ask(`/api/v1/dojos/${dojo}/rooms/${room}/format`, { method: 'PUT', body: { rotation } })
-  }
-
   /** @param before - from the page after this one; null for the newest. */
   async chat(dojo: string, room: string, before: string | null): Promise<ChatPage> {
     const query = new URLSearchParams({ roomId: room, ...(before === null ? {} : { before }) })
-    const answer = await this.#get(`/api/v1/dojos/${dojo}/chat?${query}`)
-    const page = isRecord(answer) ? answer : {}
-    const items = records(page['items']).flatMap((item) => chatMessage(item) ?? [])
-    return { items, before: typeof page['before'] === 'string' ? page['before'] : null }
+    return chatPage(await this.#get(`/api/v1/dojos/${dojo}/chat?${query}`))
   }
 
   #get(path: string): Promise<unknown> {
@@ -145,11 +144,20 @@ export function explainError(error: unknown): string {
   return known ?? troubleOf(error).text
 }
 
+/** A page of the history, as the API answers. */
+export function chatPage(answer: unknown): ChatPage {
+  const page = isRecord(answer) ? answer : {}
+  const items = records(page['items']).flatMap((item) => chatMessage(item) ?? [])
+  return { items, before: typeof page['before'] === 'string' ? page['before'] : null }
+}
+
 function summary(fields: Readonly<Record<string, unknown>>): DojoSummary {
   const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '')
   return {
     dojoId: textIn(fields, 'dojoId'),
     name: text('name'),
+    description: text('description'),
+    maxParticipants: typeof fields['maxParticipants'] === 'number' ? fields['maxParticipants'] : null,
     language: text('language'),
     status: text('status'),
     creatorId: text('creatorId'),
@@ -165,7 +173,9 @@ function summary(fields: Readonly<Record<string, unknown>>): DojoSummary {
       name: textIn(room, 'name'),
       active: room['status'] === 'ACTIVE',
       isMain: room['isMain'] === true,
+      senseiId: typeof room['senseiId'] === 'string' ? room['senseiId'] : null,
       pilotName: typeof room['pilotName'] === 'string' ? room['pilotName'] : null,
+      people: typeof room['participantCount'] === 'number' ? room['participantCount'] : 0,
     })),
   }
 }

@@ -27,6 +27,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
     'The host has taken you out of this dojo. The join code or an invitation lets you in again.',
     'O anfitrião tirou você deste dojo. O código ou um convite permite voltar.',
   ),
+  left: say('You have left this room in another window.', 'Você saiu desta sala em outra janela.'),
   banned: say('The host has closed this dojo to you.', 'O anfitrião fechou este dojo para você.'),
   locked: say('The host lets nobody new in at the moment.', 'O anfitrião não aceita mais ninguém no momento.'),
 }
@@ -41,8 +42,20 @@ const BY_CODE: Readonly<Record<number, string>> = {
   4409: say('The dojo is full.', 'O dojo está lotado.'),
 }
 
-/** A refusal in words; null if the usual ones will do. */
-export function explainDojoRefusal({ code, reason }: { readonly code: number; readonly reason: string }): string | null {
+const ROOM_OVER = say(
+  'This room is closed; the dojo goes on in another one: see Rooms.',
+  'Esta sala foi encerrada; o dojo continua em outra: veja Salas.',
+)
+
+/**
+ * A refusal in words; null if the usual ones will do.
+ * @param roomOver - it is only the room that has ended.
+ */
+export function explainDojoRefusal(
+  { code, reason }: { readonly code: number; readonly reason: string },
+  roomOver: boolean,
+): string | null {
+  if (reason === 'ended' && roomOver) return ROOM_OVER
   return reason === 'no_token' ? null : (REFUSALS[reason] ?? BY_CODE[code] ?? null)
 }
 
@@ -59,6 +72,11 @@ export function explainHindrance(hindrance: Hindrance, pilot: string | null) {
       return {
         label: say('Handing over', 'Passando a vez'),
         detail: say('Your turn is over. What you typed counts.', 'Sua vez acabou. O que você digitou vale.'),
+      }
+    case 'beginning':
+      return {
+        label: say('Turns begin', 'O rodízio começa'),
+        detail: say('Turns begin. What you typed counts.', 'O rodízio começa. O que você digitou vale.'),
       }
     case 'other-pilot':
       return {
@@ -97,6 +115,22 @@ const COMPLAINTS: Readonly<Record<string, string>> = {
   not_possible: say('This cannot be done with the dojo as it is now.', 'Isso não é possível com o dojo como está.'),
   host_stays: say('The host stays in.', 'O anfitrião permanece.'),
   invalid_name: say('Choose another name.', 'Escolha outro nome.'),
+  room_over: say('This room is closed.', 'Esta sala foi encerrada.'),
+  too_many_rooms: say('The dojo has as many rooms as it may have.', 'O dojo já tem o máximo de salas.'),
+  not_sensei: say('Only the room’s sensei and the host can do this.', 'Só o sensei da sala e o anfitrião podem fazer isso.'),
+  not_participant: say('Only who takes part can do this.', 'Só quem participa pode fazer isso.'),
+  bad_duration: say(
+    'A turn takes from 10 seconds to 4 hours, or has no limit (0).',
+    'Uma vez dura de 10 segundos a 4 horas, ou não tem limite (0).',
+  ),
+  bad_order: say('Somebody of the queue has left. Look again.', 'Alguém da fila saiu. Veja de novo.'),
+  invalid_email: say('This is no address that a mail can go to.', 'Este endereço não pode receber e-mail.'),
+  already_accepted: say('It was accepted already. Remove the person instead.', 'Já foi aceito. Remova a pessoa.'),
+  too_many_snapshots: say('The room has as many snapshots as it may have.', 'A sala já tem o máximo de snapshots.'),
+  too_large: say('The files are too large for a snapshot.', 'Os arquivos são grandes demais para um snapshot.'),
+  history_dropped: say('What was typed then is not kept any more.', 'O que foi digitado naquela época não é mais guardado.'),
+  replay_busy: say('Many are looking back right now. Try again in a moment.', 'Muita gente está revendo agora. Tente em instantes.'),
+  summary_busy: say('Many are looking back right now. Try again in a moment.', 'Muita gente está revendo agora. Tente em instantes.'),
   too_many_dojos: say('You have too many open dojos. End one first.', 'Você tem dojos abertos demais. Encerre um antes.'),
 }
 

@@ -1,7 +1,9 @@
 /** A guest's way into one dojo: the grant that its join code gave, kept for this tab so that a reload is the same guest. */
-import { ask, isRecord, textIn } from '../account/api.ts'
+import { ApiProblem, ask, isRecord, textIn } from '../account/api.ts'
 import { say } from '../page/wording.ts'
 import { GuestsNotAllowed, type GuestDesk } from '../page/ticket.ts'
+import type { Credential } from '../provider/index.ts'
+import { chatPage, type ChatPage } from './dojo-api.ts'
 
 interface Grant {
   readonly token: string
@@ -40,6 +42,23 @@ export class GuestGrants implements GuestDesk {
     if (grant === null || grant.expiresAt <= Date.now()) throw new NoWayIn()
     this.#liveUrl = grant.liveUrl
     return grant.token
+  }
+
+  /** A ticket for one socket: what stands in an address ends up in logs along the way. */
+  async credential(): Promise<Credential> {
+    const token = await this.token()
+    try {
+      return { ticket: textIn(await ask('/api/v1/dojos/guests/tickets', { token }), 'ticket') }
+    } catch (error) {
+      if (error instanceof ApiProblem && error.status === 401) throw new NoWayIn()
+      throw error
+    }
+  }
+
+  /** What was said in the room. @param before - from the page after this one; null for the newest. */
+  async chat(room: string, before: string | null): Promise<ChatPage> {
+    const query = new URLSearchParams({ roomId: room, ...(before === null ? {} : { before }) })
+    return chatPage(await ask(`/api/v1/dojos/guests/chat?${query}`, { method: 'GET', token: await this.token() }))
   }
 }
 

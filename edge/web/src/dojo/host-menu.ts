@@ -2,7 +2,10 @@
 import { copyText } from '../page/clipboard.ts'
 import { element } from '../page/element.ts'
 import { say } from '../page/wording.ts'
+import { DojoSettings } from './dojo-settings.ts'
 import { explainError, type DojoApi, type DojoSummary } from './dojo-api.ts'
+import { HostInvitations } from './host-invitations.ts'
+import type { InvitationsApi } from './invitations-api.ts'
 import { forgetCode, keptCode, keepCode } from './kept-code.ts'
 
 /** Between two looks at who waits, ms. Nobody is told of them. */
@@ -19,13 +22,22 @@ export class HostMenu {
   readonly #newCode = element('new-code', HTMLButtonElement)
   readonly #waiting = element('waiting', HTMLUListElement)
   readonly #trouble = element('host-trouble', HTMLElement)
+  readonly #invitations: HostInvitations
+  readonly #settings: DojoSettings
   #dojo: DojoSummary | null = null
   #looking: ReturnType<typeof setInterval> | undefined
 
   /** @param changed - the dojo is another now: look at it again. */
-  constructor(api: DojoApi, changed: () => Promise<void>) {
+  constructor(api: DojoApi, invitations: InvitationsApi, changed: () => Promise<void>) {
     this.#api = api
     this.#changed = changed
+    this.#invitations = new HostInvitations(invitations)
+    this.#settings = new DojoSettings(api, changed)
+    element('dojo-settings-button', HTMLButtonElement).addEventListener('click', () => {
+      if (this.#dojo === null) return
+      this.#menu.hidePopover()
+      this.#settings.open(this.#dojo)
+    })
     this.#copy.addEventListener('click', () => {
       void copyText(this.#code.value).then((copied) => {
         this.#copy.textContent = copied ? say('Copied', 'Copiado') : say('Not copied', 'Não copiado')
@@ -45,6 +57,7 @@ export class HostMenu {
   /** Show the dojo as it is. */
   show(dojo: DojoSummary): void {
     this.#dojo = dojo
+    this.#invitations.show(dojo.dojoId)
     const over = !['SCHEDULED', 'ACTIVE'].includes(dojo.status)
     if (over) forgetCode(dojo.dojoId)
     this.#button.hidden = over
@@ -84,7 +97,7 @@ export class HostMenu {
       if (people.map((person) => person.userId).join() === known.join()) return
       this.#waiting.replaceChildren(...people.map(({ userId, userName }) => this.#row(dojo, userId, userName)))
       element('waiting-room', HTMLElement).hidden = people.length === 0
-      this.#button.dataset['waiting'] = people.length === 0 ? '' : String(people.length)
+      this.#button.dataset['count'] = people.length === 0 ? '' : String(people.length)
       const who = people.map((person) => person.userName).join(', ')
       if (people.length > 0) {
         element('announcer', HTMLElement).textContent = say(`Waiting to be let in: ${who}`, `Aguardando: ${who}`)

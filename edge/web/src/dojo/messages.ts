@@ -10,6 +10,9 @@ export interface Connected {
   readonly userName: string
   readonly role: Role
   readonly roomId: string
+  readonly dojoName: string
+  /** `SCHEDULED` or `ACTIVE`. */
+  readonly dojoStatus: string
 }
 
 export interface Participant {
@@ -56,9 +59,11 @@ export interface Turn {
   /** Of a turn, or of the break; by the server's clock, ms. Null while nothing runs. */
   readonly endsAt: number | null
   readonly remainingMs: number | null
+  /** How long a turn is; 0: it ends by hand only. */
   readonly durationMs: number
   /** When the server said so, by its clock, ms. */
   readonly serverTime: number
+  readonly format: string
   readonly rotation: string
   /** Raised hands, first come first. */
   readonly hands: readonly string[]
@@ -77,7 +82,18 @@ export interface Complaint {
   readonly ref: string | null
 }
 
-export type DojoMessage = Connected | ParticipantList | ChatMessage | Roles | Turn | TurnEnding | Complaint
+/** What came of `RUN_CODE`. */
+export interface RunResult {
+  readonly type: 'CODE_EXECUTION_RESULT'
+  readonly status: string
+  readonly output: string
+  readonly error: string
+  /** ms. */
+  readonly executionTime: number
+  readonly ref: string | null
+}
+
+export type DojoMessage = Connected | ParticipantList | ChatMessage | Roles | Turn | TurnEnding | RunResult | Complaint
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -95,6 +111,8 @@ export function readMessage(fields: Fields): DojoMessage | null {
             userName: text(fields['userName']),
             role: role(fields['role']),
             roomId: text(fields['roomId']),
+            dojoName: text(fields['dojoName']),
+            dojoStatus: text(fields['dojoStatus']),
           }
         : null
     case 'PARTICIPANT_LIST':
@@ -113,6 +131,15 @@ export function readMessage(fields: Fields): DojoMessage | null {
       return turn(fields)
     case 'turn.ending':
       return { type: 'turn.ending', number: number(fields['number']) }
+    case 'CODE_EXECUTION_RESULT':
+      return {
+        type: 'CODE_EXECUTION_RESULT',
+        status: text(fields['status']),
+        output: text(fields['output']),
+        error: text(fields['error']),
+        executionTime: number(fields['executionTime']) ?? 0,
+        ref: id(fields['ref']),
+      }
     case 'ERROR':
       return { type: 'ERROR', code: text(fields['code']), message: text(fields['message']), ref: id(fields['ref']) }
     default:
@@ -141,6 +168,7 @@ function turn(fields: Fields): Turn | null {
     remainingMs: number(fields['remainingMs']),
     durationMs: number(fields['durationMs']) ?? 0,
     serverTime,
+    format: text(fields['format']),
     rotation: text(fields['rotation']),
     hands: ids(fields['hands']),
     order: ids(fields['order']),

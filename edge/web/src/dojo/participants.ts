@@ -81,7 +81,6 @@ class Row {
     this.#avatar.setAttribute('aria-hidden', 'true')
     this.#hand.setAttribute('role', 'img')
     this.#hand.setAttribute('aria-label', say('hand raised', 'mão levantada'))
-    this.#hand.textContent = '✋'
     this.#menu.type = 'button'
     this.#menu.className = 'row-menu'
     this.#menu.textContent = '⋯'

@@ -1,6 +1,7 @@
 /** What this window's person can do about somebody else in the room. */
 import { say } from '../page/wording.ts'
 import type { DojoApi } from './dojo-api.ts'
+import type { RoomsApi } from './rooms-api.ts'
 import type { PersonItem } from './person-menu.ts'
 import { leads, nameOf, type Scene } from './scene.ts'
 
@@ -11,6 +12,7 @@ export interface PersonTerms {
   readonly runs: boolean
   readonly dojo: string
   readonly api: DojoApi
+  readonly rooms: RoomsApi
   /** Over the socket; what comes of it is told there. */
   readonly say: (message: Readonly<Record<string, unknown>> & { readonly type: string }) => void
 }
@@ -41,7 +43,7 @@ export function personItems(userId: string, terms: PersonTerms): readonly Person
   if (runs && takesTurns && able && !mine) {
     const may = roles?.writers.includes(userId) !== true
     const label = may ? say('Let them write too', 'Deixar escrever também') : say('No longer write', 'Não escreve mais')
-    items.push({ label, run: () => api.allow(dojo, me.roomId, userId, may) })
+    items.push({ label, run: () => terms.rooms.allow(dojo, me.roomId, userId, may) })
   }
   if (runs && !mine && !person.isHost) {
     const observes = person.role === 'OBSERVER'

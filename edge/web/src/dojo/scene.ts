@@ -85,12 +85,14 @@ export function colorOfUser(scene: Scene, userId: string): string {
 }
 
 /** Why this window may not write; null if it may. */
-export type Hindrance = 'observer' | 'ending' | 'other-pilot' | 'nobody-pilots'
+export type Hindrance = 'observer' | 'ending' | 'beginning' | 'other-pilot' | 'nobody-pilots'
 
 export function hindranceOf(scene: Scene): Hindrance | null {
   const { me, turn, roles } = scene
   if (me?.role === 'OBSERVER') return 'observer'
-  if (turn === null || turn.state === 'FREE') return null
+  // Before the first turn everybody is heard out but whoever has it.
+  if (scene.ending !== null && turn?.pilot !== me?.userId) return 'beginning'
+  if (turn === null || turn.state === 'FREE' || (turn.state === 'ENDING' && turn.pilot === null)) return null
   if (me !== null && roles?.writers.includes(me.userId)) return null
   if (turn.pilot === null) return 'nobody-pilots'
   if (turn.pilot !== me?.userId) return 'other-pilot'
@@ -101,6 +103,19 @@ export function hindranceOf(scene: Scene): Hindrance | null {
 export function leads(scene: Scene, administrator: boolean): boolean {
   const { me } = scene
   return me !== null && (administrator || me.role === 'HOST' || scene.roles?.sensei === me.userId)
+}
+
+/** What is said to the server over the socket. */
+export type SocketRequest = Readonly<Record<string, unknown>> & { readonly type: string }
+
+/** What gives somebody the keyboard, said by the one who leads; null where that cannot be. */
+export function handOverTo(scene: Scene, userId: string): SocketRequest | null {
+  const { turn } = scene
+  const person = scene.people.find((one) => one.userId === userId)
+  if (turn === null || turn.state === 'FREE' || turn.state === 'ENDING' || turn.pilot === userId) return null
+  if (person === undefined || person.role === 'OBSERVER' || !person.connected) return null
+  if (turn.pilot === null) return { type: 'ROLE_REQUEST', role: 'PILOT', userId }
+  return { type: 'TURN_REQUEST', action: 'hand_over', to: userId }
 }
 
 const STOPPED: readonly Phase[] = ['PAUSED', 'BREAK']

@@ -2,6 +2,7 @@
 import { element } from '../page/element.ts'
 import { say } from '../page/wording.ts'
 import { actionsOf, nameOf, type Scene, type TurnAction } from './scene.ts'
+import { termsInWords } from './turn-words.ts'
 import { minutesAndSeconds, remainingOf } from './turn-clock.ts'
 
 /** The last moments of a turn are told to the pair at the keyboard, ms. */
@@ -11,50 +12,38 @@ const TICK = 200
 
 const SOMEBODY = say('Somebody', 'Alguém')
 
-/** How turns are to be taken. */
-export interface TurnTerms {
-  /** Length of a turn. */
-  readonly seconds: number
-  readonly rotation: string
-}
-
 export class TurnBar {
   readonly #bar = element('turn', HTMLElement)
   readonly #who = element('turn-who', HTMLElement)
   readonly #time = element('turn-time', HTMLElement)
-  readonly #minutes = element('turn-minutes', HTMLInputElement)
-  readonly #rotation = element('turn-rotation', HTMLSelectElement)
+  readonly #terms = element('turn-terms', HTMLElement)
   readonly #trouble = element('turn-trouble', HTMLElement)
   readonly #announcer = element('announcer', HTMLElement)
-  readonly #parts: readonly HTMLElement[]
+  readonly #parts: readonly HTMLButtonElement[]
   #scene: Scene | null = null
   #spoken = ''
   /** The number of the turn whose end was announced. */
   #warned = -1
 
-  /** @param onAction - a button was pressed; the terms are for `start`. */
-  constructor(onAction: (action: TurnAction, terms: TurnTerms) => void) {
-    this.#parts = [...this.#bar.querySelectorAll<HTMLElement>('[data-action]')]
+  /** @param onAction - a button was pressed. */
+  constructor(onAction: (action: TurnAction) => void) {
+    this.#parts = [...this.#bar.querySelectorAll<HTMLButtonElement>('[data-action]')]
     for (const part of this.#parts) {
-      if (!(part instanceof HTMLButtonElement)) continue
       part.addEventListener('click', () => {
         this.#trouble.textContent = ''
-        if (part.dataset['action'] === 'start' && !this.#minutes.reportValidity()) return
-        const terms = { seconds: this.#minutes.valueAsNumber * 60, rotation: this.#rotation.value }
-        onAction(part.dataset['action'] as TurnAction, terms)
+        onAction(part.dataset['action'] as TurnAction)
       })
     }
     setInterval(() => this.#tick(), TICK)
   }
 
   show(scene: Scene, administrator: boolean): void {
-    const { turn: before = null } = this.#scene ?? {}
     this.#scene = scene
-    if (scene.turn !== null && before?.rotation !== scene.turn.rotation) this.#rotation.value = scene.turn.rotation
     this.#bar.hidden = scene.turn === null
     if (scene.turn === null) return
     this.#bar.dataset['phase'] = scene.turn.state
     this.#bar.dataset['mine'] = String(scene.turn.state !== 'FREE' && scene.turn.pilot === scene.me?.userId)
+    this.#terms.textContent = termsInWords(scene.turn)
     const said = sentence(scene)
     this.#who.textContent = said
     if (said !== this.#spoken) {
@@ -62,11 +51,11 @@ export class TurnBar {
       this.#spoken = said
     }
     const possible = actionsOf(scene, administrator)
-    const hadFocus = document.activeElement instanceof HTMLElement && this.#parts.includes(document.activeElement)
+    const hadFocus = document.activeElement instanceof HTMLButtonElement && this.#parts.includes(document.activeElement)
     for (const part of this.#parts) part.hidden = !possible.has(part.dataset['action'] as TurnAction)
     // A button that was pressed and is gone takes the focus along: the next one has it, not the top of the page.
     if (hadFocus && document.activeElement === document.body) {
-      this.#parts.find((part) => part instanceof HTMLButtonElement && !part.hidden)?.focus()
+      this.#parts.find((part) => !part.hidden)?.focus()
     }
     this.#tick()
   }
@@ -102,6 +91,7 @@ function sentence(scene: Scene): string {
     case 'WAITING':
       return say('Nobody pilots at the moment.', 'Ninguém pilota no momento.')
     case 'ENDING':
+      if (turn.pilot === null) return say('Turns begin.', 'O rodízio começa.')
       return mine ? say('Your turn is over.', 'Sua vez acabou.') : say(`${pilot}’s turn is over.`, `A vez de ${pilot} acabou.`)
     default: {
       const stopped =

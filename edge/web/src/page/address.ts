@@ -1,6 +1,7 @@
 /**
  * What the address names: `/#room=NAME` (and, if it is not `main.py`, `&file=NAME`) a room of its own, `/#dojo=ID` (and
- * `&room=ID` for a side room) a dojo, `/#start` the way in, `/#join=CODE` the same with a join code.
+ * `&room=ID` for a side room) a dojo, `/#start` the way in, `/#join=CODE` the same with a join code, and
+ * `/#dojo-invite=TOKEN` with an invitation that was mailed.
  */
 import { element } from './element.ts'
 import { say } from './wording.ts'
@@ -23,6 +24,8 @@ export interface DojoAddress {
 export interface StartAddress {
   readonly kind: 'start'
   readonly joinCode: string
+  /** What a mail brought; empty without one. */
+  readonly invitation: string
 }
 
 export type Address = RoomAddress | DojoAddress | StartAddress
@@ -36,7 +39,7 @@ const DEFAULT_FILE = 'main.py'
 export function currentAddress(signedIn: boolean): Address {
   const given = parseAddress(location.hash)
   if (given !== null) return given
-  if (signedIn) return { kind: 'start', joinCode: '' }
+  if (signedIn) return { kind: 'start', joinCode: '', invitation: '' }
   const room = randomRoom()
   history.replaceState(null, '', `${location.pathname}#room=${encodeURIComponent(room)}`)
   return { kind: 'room', room, file: DEFAULT_FILE }
@@ -74,6 +77,8 @@ export function parseAddress(hash: string): Address | null {
   const room = text('room')
   if (dojo !== '') return { kind: 'dojo', dojo, room: room === '' ? null : room.toLowerCase() }
   if (room !== '') return { kind: 'room', room, file: text('file') === '' ? DEFAULT_FILE : text('file') }
-  if (fields.has('start') || fields.has('join')) return { kind: 'start', joinCode: text('join') }
+  if (['start', 'join', 'dojo-invite'].some((name) => fields.has(name))) {
+    return { kind: 'start', joinCode: text('join'), invitation: text('dojo-invite') }
+  }
   return null
 }

@@ -37,7 +37,11 @@ export function openRoom(address: RoomAddress, account: Account): void {
     introduce()
   })
   const sheet = new Sheet(provider, {
-    retry: () => (entrance.needsSignIn ? signIn.open() : provider.connect()),
+    retry: () => {
+      if (entrance.needsSignIn) signIn.open()
+      else provider.connect()
+      provider.hurry()
+    },
     bound: () => {
       introduce()
       people.bind(provider.awareness)

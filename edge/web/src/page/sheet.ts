@@ -28,6 +28,7 @@ export class Sheet {
   #file: string | null = null
   #edited = false
   #known = false
+  #editable = false
 
   constructor(provider: DojoProvider, host: SheetHost) {
     this.#provider = provider
@@ -58,6 +59,11 @@ export class Sheet {
     return this.#edited && !saved && canWrite
   }
 
+  /** Whether the text may be edited now. */
+  get editable(): boolean {
+    return this.#editable
+  }
+
   get file(): string | null {
     return this.#file
   }
@@ -82,6 +88,7 @@ export class Sheet {
       ...(explain === undefined ? {} : { explain }),
     })
     this.#status.show(standing)
+    this.#editable = standing.editable
     this.#editor.setEditable(standing.editable)
   }
 

@@ -43,6 +43,21 @@ export interface StandingTerms {
 
 const KEPT = ' Your text stays in this window; copy what you need.'
 
+/** Attempts in vain after which it is more than a hitch. */
+const HITCHES = 3
+
+/** At the door, by the server's word. */
+const HELD: Readonly<Record<string, string>> = {
+  waiting_room: say(
+    'The host has not let you in yet. Keep this window open: you come in by yourself.',
+    'O anfitrião ainda não liberou sua entrada. Deixe esta janela aberta: você entrará sozinho.',
+  ),
+  not_started: say(
+    'The dojo has not begun yet. Keep this window open: you come in by yourself.',
+    'O dojo ainda não começou. Deixe esta janela aberta: você entrará sozinho.',
+  ),
+}
+
 const PAUSED: Readonly<Record<string, string>> = {
   backlog_full: say(
     'Storage has not answered for a while, so the room takes no more edits until it does.',
@@ -99,23 +114,30 @@ function ofConnection(
     return { key: 'refused', label, detail: (explain?.(refusal) ?? explanation(refusal)) + kept, editable: false }
   }
   if (connection === 'open' && status.synced) return connectedStanding(status, edited)
-  if (status.lastReason === 'waiting') {
-    const detail = say(
-      'The host has not let you in yet, or it has not begun. Keep this window open: you come in by yourself.',
-      'O anfitrião ainda não liberou sua entrada, ou ainda não começou. Deixe esta janela aberta: você entrará sozinho.',
-    )
-    return { key: 'waiting', label: say('Waiting', 'Aguardando'), detail, editable: false }
-  }
-  if (status.failures > 0 || connection === 'idle') {
-    const detail = known
-      ? say(
-          'No connection at the moment. Your edits are kept in this window and follow as soon as it is back.',
-          'Sem conexão no momento. Suas edições ficam nesta janela e seguem assim que ela voltar.',
-        )
-      : say('No connection to the server yet. Trying again.', 'Ainda sem conexão. Tentando de novo.')
-    return { key: 'offline', label: 'Offline', detail, editable: known && status.canWrite }
-  }
+  const held = HELD[status.lastReason ?? '']
+  if (held !== undefined) return { key: 'waiting', label: say('Waiting', 'Aguardando'), detail: held, editable: false }
+  if (status.failures > 0 || connection === 'idle') return away(status, edited, known)
   return { key: 'connecting', label: say('Connecting…', 'Conectando…'), detail: null, editable: known && status.canWrite }
+}
+
+/** Without a connection: why, what is tried, and what becomes of the text. */
+function away(status: ProviderStatus, edited: boolean, known: boolean): Standing {
+  const { connection, failures } = status
+  // The first attempts come within seconds: that is no more than a hitch.
+  const soon = connection === 'connecting' || failures < HITCHES
+  const label = soon && connection !== 'idle' ? say('Reconnecting…', 'Reconectando…') : 'Offline'
+  const cause = known
+    ? say('No connection at the moment.', 'Sem conexão no momento.')
+    : say('No connection to the server yet.', 'Ainda sem conexão.')
+  const promise = !known
+    ? say('Trying again.', 'Tentando de novo.')
+    : edited
+      ? say(
+          'Your edits are kept in this window and follow as soon as it is back.',
+          'Suas edições ficam nesta janela e seguem assim que ela voltar.',
+        )
+      : say('What others type shows as soon as it is back.', 'O que os outros digitam aparece assim que ela voltar.')
+  return { key: 'offline', label, detail: `${cause} ${promise}`, editable: known && status.canWrite }
 }
 
 function connectedStanding(status: ProviderStatus, edited: boolean): Standing {

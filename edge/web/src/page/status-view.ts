@@ -18,6 +18,9 @@ const SPOKEN: ReadonlySet<StandingKey> = new Set([
   'waiting',
 ])
 
+/** Where trying again is up to the person too. */
+const RETRIED: ReadonlySet<StandingKey> = new Set(['refused', 'sign-in', 'offline'])
+
 export class StatusView {
   readonly #status = element('status', HTMLElement)
   readonly #label = element('status-label', HTMLElement)
@@ -55,7 +58,7 @@ export class StatusView {
     this.#notice.hidden = detail === null
     this.#notice.dataset['status'] = key
     this.#noticeText.textContent = detail
-    this.#retry.hidden = key !== 'refused' && key !== 'sign-in'
+    this.#retry.hidden = !RETRIED.has(key)
     this.#retry.textContent = key === 'sign-in' ? say('Sign in', 'Entrar') : say('Try again', 'Tentar de novo')
     const spoken = key === 'saved' || key === 'saving' ? 'live' : key
     if (spoken === this.#spoken || !SPOKEN.has(spoken)) return

@@ -1,5 +1,5 @@
 /** Guests' room tickets: fetched from the API, kept for this tab so that a reload is the same user. */
-import { TokenRefused } from '../provider/index.ts'
+import { TokenRefused, type Credential } from '../provider/index.ts'
 import { say } from './wording.ts'
 
 /** This server lets nobody in who is not signed in. */
@@ -15,7 +15,9 @@ export class GuestsNotAllowed extends TokenRefused {
 export interface GuestDesk {
   /** Origin of the sockets, as the last token's giver named it. */
   readonly liveUrl: string
-  /** @throws TokenRefused if there is none however often it is asked. */
+  /** What opens a connection. @throws TokenRefused if there is nothing however often it is asked. */
+  credential(fresh: boolean): Promise<Credential>
+  /** What renews an open one. @throws as `credential` */
   token(fresh: boolean): Promise<string>
 }
 
@@ -52,6 +54,10 @@ export class TicketDesk implements GuestDesk {
   get liveUrl(): string {
     if (this.#ticket === null) throw new Error('no ticket was fetched yet')
     return this.#ticket.liveUrl
+  }
+
+  async credential(fresh: boolean): Promise<Credential> {
+    return { token: await this.token(fresh) }
   }
 
   /**

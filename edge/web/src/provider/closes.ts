@@ -23,3 +23,6 @@ export function isPermanent(code: number): boolean {
 export function explainClose(code: number, reason: string): string {
   return EXPLANATIONS[code] ?? (reason === '' ? `The server refused the connection (${code}).` : reason)
 }
+
+/** The server's words when it held this client at the door, where others decide. */
+export const WAITING: ReadonlySet<string> = new Set(['waiting_room', 'not_started'])

@@ -32,6 +32,9 @@ export interface LineListener {
 /** Code reported when this side gave up on the connection; it never travels. */
 const ABANDONED = 1006
 
+/** The server says something at least every 10 s; longer than this and the connection is dead, ms. */
+export const QUIET = 12_000
+
 export class Line {
   readonly #socket: WebSocket
   readonly #listener: LineListener

@@ -9,6 +9,9 @@ export interface VoidNotice {
   readonly known: number
 }
 
+/** Why a document starts over that another tab was told to drop. */
+export const OTHER_TAB = 'other_tab'
+
 export class OtherTabs {
   readonly #channel: BroadcastChannel | null
 

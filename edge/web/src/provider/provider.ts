@@ -3,12 +3,12 @@ import { ObservableV2 } from 'lib0/observable'
 import { Awareness, removeAwarenessStates } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { backoffDelay } from './backoff.ts'
-import { explainClose, isPermanent, UNAUTHENTICATED } from './closes.ts'
+import { explainClose, isPermanent, UNAUTHENTICATED, WAITING } from './closes.ts'
 import { authMessage, parseControl, type ControlMessage } from './control.ts'
 import { draftOf } from './draft.ts'
-import { Line, type LineEnd } from './line.ts'
+import { Line, QUIET, type LineEnd } from './line.ts'
 import { TIMINGS, TokenRefused, type Credential, type ProviderOptions, type Timings } from './options.ts'
-import { OtherTabs, type VoidNotice } from './other-tabs.ts'
+import { OTHER_TAB, OtherTabs, type VoidNotice } from './other-tabs.ts'
 import { Renewal } from './renewal.ts'
 import { Session } from './session.ts'
 import { INITIAL_STATUS, type ProviderEvents, type ProviderStatus } from './status.ts'
@@ -64,7 +64,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     })
   }
 
-  /** The document in step with the room. Another one after `reset`. */
+  /** In step with the room. Another one after `reset`. */
   get doc(): Y.Doc {
     return this.#startingOver?.refused ?? this.#doc
   }
@@ -84,6 +84,11 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.#tokenExchanged = false
     this.#set({ refusal: null, failures: 0 })
     void this.#open()
+  }
+
+  /** Try at once what would be tried after a wait. */
+  hurry(): void {
+    if (this.#wanted && this.#status.connection === 'waiting') void this.#open()
   }
 
   /** Close the connection and stay away. Edits stay in the document and travel with the next `connect()`. */
@@ -227,7 +232,8 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
       this.#refuse(code, reason, explainClose(code, reason))
     } else {
       this.#freshToken = !admitted
-      if (reason === WAITING) this.#retryIn(backoffDelay(this.#timings, 1, Math.random()))
+      // Nothing is wrong, so there is nothing to back off from.
+      if (WAITING.has(reason)) this.#retryIn(backoffDelay(this.#timings, 1, Math.random()))
       else this.#wait()
     }
   }
@@ -363,7 +369,7 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
 
   /** The network or the person is back: a phone may have lost its connection without being told. */
   #onBack(): void {
-    if (this.#wanted && this.#status.connection === 'waiting') void this.#open()
+    this.hurry()
     if ((this.#line?.quiet ?? 0) > QUIET) this.#line?.abandon('nothing heard while in the background')
   }
 
@@ -391,9 +397,3 @@ export class DojoProvider extends ObservableV2<ProviderEvents> {
     this.emit('error', [error instanceof Error ? error : new Error(String(error))])
   }
 }
-
-const OTHER_TAB = 'other_tab'
-/** The server held this client at the door, where others decide. Nothing is wrong, so there is nothing to back off from. */
-const WAITING = 'waiting'
-/** The server says something at least every 10 s; longer than this and the connection is dead, ms. */
-const QUIET = 12_000

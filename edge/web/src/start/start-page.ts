@@ -6,14 +6,18 @@ import { dojoFragment, goToDojo, leadBackToStart, type StartAddress } from '../p
 import { element } from '../page/element.ts'
 import { OwnName } from '../page/own-name.ts'
 import { say } from '../page/wording.ts'
+import { acceptInvitation } from './accept-invitation.ts'
 import { NewDojoDialog } from './new-dojo.ts'
 
 /** Between two looks at the lists, ms. */
 const LOOK_EVERY = 20_000
 
+/** Past dojos shown; older ones are found by their links. */
+const PAST = 10
+
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
-export function openStart({ joinCode }: StartAddress, account: Account): void {
+export function openStart({ joinCode, invitation }: StartAddress, account: Account): void {
   const { session, signIn } = account
   const api = new DojoApi(session)
   const ownName = new OwnName()
@@ -28,7 +32,7 @@ export function openStart({ joinCode }: StartAddress, account: Account): void {
   const name = element('join-name', HTMLInputElement)
   name.value = ownName.value
   code.value = joinCode
-  // A code in the address bar would stay in the history, for whoever comes next.
+  // A code or a token in the address bar would stay in the history, for whoever comes next.
   history.replaceState(null, '', `${location.pathname}#start`)
   const trouble = element('join-trouble', HTMLElement)
   element('join-form', HTMLFormElement).addEventListener('submit', (event) => {
@@ -52,9 +56,11 @@ export function openStart({ joinCode }: StartAddress, account: Account): void {
     if (!signedIn) return
     session.meet().catch((error: unknown) => console.warn('dojo:', error))
     try {
-      const [active, upcoming] = await Promise.all([api.list('ACTIVE'), api.list('SCHEDULED')])
+      const lists = [api.list('ACTIVE'), api.list('SCHEDULED'), api.list('COMPLETED')] as const
+      const [active, upcoming, past] = await Promise.all(lists)
       fill('dojos-active', active, say('Nothing is going on.', 'Nada acontecendo.'))
       fill('dojos-upcoming', upcoming, say('Nothing is planned.', 'Nada planejado.'))
+      fill('dojos-past', past.slice(0, PAST), say('Nothing yet.', 'Nada ainda.'))
       element('dojos-trouble', HTMLElement).textContent = ''
     } catch (error) {
       element('dojos-trouble', HTMLElement).textContent = explainError(error)
@@ -65,6 +71,7 @@ export function openStart({ joinCode }: StartAddress, account: Account): void {
     if (!document.hidden && session.state.kind === 'signed-in') void look()
   }, LOOK_EVERY)
   void look()
+  if (invitation !== '') acceptInvitation(invitation, account)
 }
 
 function fill(id: string, dojos: readonly DojoSummary[], nothing: string): void {
@@ -98,6 +105,7 @@ function more(dojo: DojoSummary): string {
       : '',
     pilot === null ? '' : say(`${pilot} pilots`, `${pilot} pilota`),
     dojo.isPrivate ? say('private', 'privado') : '',
+    dojo.waitingRoom && dojo.status !== 'COMPLETED' ? say('waiting room', 'sala de espera') : '',
   ]
   return parts.filter((part) => part !== '').join(' · ')
 }
