@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -67,6 +67,11 @@ class Refused(Exception):
 
 class Authoriser(Protocol):
     """Decides over upgrades, over tokens renewed on an open `dojo.v1` connection, and over those that are open."""
+
+    def whose(self, request: UpgradeRequest) -> Hashable:
+        """In whose line this request waits when many want to come in at once: its company's, as it says itself. Nothing
+        was checked yet, and this must cost next to nothing; who lies has gained a place in another line."""
+        ...
 
     async def admit(self, request: UpgradeRequest) -> Admission:
         """Return what the caller may do, or raise `Refused`."""

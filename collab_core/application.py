@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from uuid import UUID
 
+from collab_core.bus.messages import Origin
+
 if TYPE_CHECKING:
     from collab_core.member import Member
     from collab_core.room import Room
@@ -31,6 +33,10 @@ class Application(Protocol):
         """A JSON text frame that the engine does not know came from this member. `payload` may be anything."""
         ...
 
+    def presence_taken(self) -> None:
+        """A member sent presence: `Room.presence` may have changed."""
+        ...
+
     def taken(self, author: UUID) -> None:
         """An edit of this person's joined the document."""
         ...
@@ -45,6 +51,14 @@ class Application(Protocol):
 
     def drained(self, member: Member) -> None:
         """A member whose socket was full takes messages again; those sent meanwhile never reached it."""
+        ...
+
+    def node_said(self, origin: Origin, payload: bytes) -> None:
+        """The application of this room on another node said this (`Room.tell_nodes`)."""
+        ...
+
+    def node_left(self, origin: Origin) -> None:
+        """That node has closed the room, or is gone."""
         ...
 
     def close(self) -> None:
@@ -74,6 +88,9 @@ class NoApplication:
     def told(self, member: Member, payload: bytes) -> None:
         member.say({"type": "error", "code": "unknown_type", "message": "the only command is auth"})
 
+    def presence_taken(self) -> None:
+        pass
+
     def taken(self, author: UUID) -> None:
         pass
 
@@ -84,6 +101,12 @@ class NoApplication:
         pass
 
     def drained(self, member: Member) -> None:
+        pass
+
+    def node_said(self, origin: Origin, payload: bytes) -> None:
+        pass
+
+    def node_left(self, origin: Origin) -> None:
         pass
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ update, and only of an id under which its owner has not yet written again here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from uuid import UUID
 
@@ -21,6 +21,12 @@ from collab_core.owners import Owners
 from collab_core.presence import Presence
 from collab_core.wire.lib0 import WireError
 from collab_core.wire.update import Section, Slice, Walk, compose, walk
+
+PATIENCE_SECONDS = 30.0
+"""How long a person is told to come again with what others wrote and no node has. A dead node is noticed in 5 s, and
+then it is taken."""
+FORGET_UNSURE_SECONDS = 600.0
+UNSURE_USERS = 256
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +47,22 @@ class Standing(Enum):
 class Authorship:
     """One open room's owners, and what may join under whose id. Times are seconds of a monotonic clock."""
 
-    def __init__(self, log: RoomLog, owners: Owners, presence: Presence, *, healing_until: float) -> None:
+    def __init__(
+        self,
+        log: RoomLog,
+        owners: Owners,
+        presence: Presence,
+        *,
+        healing_until: float,
+        unsure: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`unsure` says whether members may honestly have what another node took and this one does not know yet."""
         self.owners = owners
         self._presence = presence
         self._log = log
         self._healing_until = healing_until
+        self._unsure = unsure
+        self._unsure_since: dict[UUID, float] = {}
         self._written: set[int] = set()
         """Client ids whose owners wrote since the room was opened. They have nothing left that others could bring: a
         client sends its structs in order."""
@@ -62,23 +79,36 @@ class Authorship:
                 continue
             if not self._is_new(section):
                 continue
-            found = self._of(user, section.client, owner, answer=answer, healing=now < self._healing_until)
+            found = self._of(user, section.client, owner, answer=answer, now=now)
             if found is Standing.FOREIGN:
                 return found
             if found is Standing.EARLY or standing is Standing.OWN:
                 standing = found
         return standing
 
-    def _of(self, user: UUID, client: int, owner: UUID | None, *, answer: bool, healing: bool) -> Standing:
+    def _of(self, user: UUID, client: int, owner: UUID | None, *, answer: bool, now: float) -> Standing:
+        healing = now < self._healing_until
         known = self.owners.knows(client)
         if client not in self._composed and owner is None and (not known or self.owners.assumed(client)):
             if answer and (healing or known):
                 return Standing.HEALS
             # Who shows an id, and did not write yet, will: nobody else is to begin for them.
             return Standing.OWN if self._presence.user_of(client) in (None, user) else Standing.FOREIGN
-        if not answer or not healing:
+        if not answer:
             return Standing.FOREIGN
+        if not healing:
+            return Standing.EARLY if self._unsure() and self._patient(user, now) else Standing.FOREIGN
         return Standing.EARLY if client in self._written or client in self._composed else Standing.HEALS
+
+    def _patient(self, user: UUID, now: float) -> bool:
+        """Whether this person is told to come again once more: what they bring may be on its way here, but not for
+        ever."""
+        since = self._unsure_since.get(user)
+        if since is None or now - since > FORGET_UNSURE_SECONDS:
+            since = self._unsure_since[user] = now
+            if len(self._unsure_since) > UNSURE_USERS:
+                del self._unsure_since[next(iter(self._unsure_since))]
+        return now - since < PATIENCE_SECONDS
 
     def own_part(self, user: UUID, walked: Walk) -> Walk:
         """An `EARLY` update without what its authors will bring themselves. Raises `WireError` never: it was read."""
@@ -92,7 +122,8 @@ class Authorship:
     def _is_early(self, user: UUID, client: int) -> bool:
         if client in self._composed:
             return True
-        return client in self._written and self.owners.sole.get(client) != user
+        theirs = self.owners.knows(client) and self.owners.sole.get(client) != user
+        return theirs and (client in self._written or self._unsure())
 
     def _is_new(self, section: Section) -> bool:
         return section.end > self._log.state.get(section.client, 0)
@@ -109,9 +140,19 @@ class Authorship:
             else:
                 owners.assume(client, start, end, author)
 
+    def heal_until(self, moment: float) -> None:
+        """What others wrote may be brought back up to this moment: a node is gone that may have had it, and those who
+        wrote here may have written there afterwards."""
+        self._healing_until = max(self._healing_until, moment)
+        self._written.clear()
+
     def composes(self, client: int) -> None:
-        """The room's own document writes under this id: nobody else does."""
+        """The room's own document, on this node or another, writes under this id: nobody else does."""
         self._composed.add(client)
+
+    def composed(self, client: int) -> None:
+        """The node is gone whose own document wrote under this id: whoever has the rest of it may bring it."""
+        self._composed.discard(client)
 
 
 def owners_of(loaded: Loaded) -> Owners:

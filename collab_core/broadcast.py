@@ -7,14 +7,13 @@ room's to make up for (`Room.drained`).
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from collab_core.flush import FlushWindow
 from collab_core.log import RoomLog
 from collab_core.member import Member
 from collab_core.metrics import EngineMetrics
-from collab_core.presence import Presence
+from collab_core.presence import Carried, Presence
 from collab_core.tuning import Tuning
 from collab_core.view import View
 from collab_core.wire import frames, messages
@@ -23,10 +22,10 @@ _SOON_SECONDS = 0.001
 """The event loop's timers count milliseconds; a shorter wait is one pass of the loop."""
 
 
-def schedule(window: FlushWindow, callback: Callable[[], None]) -> asyncio.Handle:
+def schedule(window: FlushWindow, callback: Callable[[], None], now: float) -> asyncio.Handle:
     """Call back when `window` allows, at the soonest after this pass of the event loop."""
     loop = asyncio.get_running_loop()
-    delay = window.delay(time.monotonic())
+    delay = window.delay(now)
     return loop.call_soon(callback) if delay < _SOON_SECONDS else loop.call_later(delay, callback)
 
 
@@ -42,14 +41,18 @@ class Broadcast:
         tuning: Tuning,
         metrics: EngineMetrics,
         flushed: Callable[[], None],
+        shown: Callable[[Sequence[Carried]], None],
+        clock: Callable[[], float],
     ) -> None:
-        """`flushed` is called after each window of edits was sent."""
+        """`flushed` is called after each window of edits was sent, `shown` with whose presence here was."""
         self._log = log
         self._view = view
         self._presence = presence
         self._tuning = tuning
         self._metrics = metrics
         self._flushed = flushed
+        self._shown = shown
+        self._now = clock
         self._live: dict[int, Callable[[bytes], None]] = {}
         """How to write to each member that gets every flush: synced, and its socket takes what it is given."""
         self._authors: set[int] = set()
@@ -77,12 +80,19 @@ class Broadcast:
         """The window holds something new of this member."""
         self._authors.add(author)
         if self._flush_handle is None:
-            self._flush_handle = schedule(self._flush_window, self._flush)
+            self._flush_handle = schedule(self._flush_window, self._flush, self._now())
+
+    def take_presence(self, member: Member, payload: bytes, now: float) -> None:
+        """A member's awareness payload. Raises `WireError`."""
+        answer = self._presence.receive(member.number, member.admission.user, payload, now)
+        if answer is not None:
+            self.send(member, messages.awareness_frame(answer))
+        self.presence_changed()
 
     def presence_changed(self) -> None:
         """Somebody's presence may have changed."""
         if self._presence_handle is None and self._presence.pending:
-            self._presence_handle = schedule(self._presence_window, self._broadcast_presence)
+            self._presence_handle = schedule(self._presence_window, self._broadcast_presence, self._now())
 
     def send(self, member: Member, message: bytes) -> None:
         """Send one protocol message to one member."""
@@ -97,6 +107,7 @@ class Broadcast:
     def heartbeat(self, now: float) -> None:
         """Pass on presence renewals; everyone hears something, also when there are none."""
         self._fan_out(messages.awareness_frame(self._presence.heartbeat(now)))
+        self._say_shown()
 
     def close(self) -> None:
         """No more timers."""
@@ -107,7 +118,7 @@ class Broadcast:
 
     def _flush(self) -> None:
         self._flush_handle = None
-        started = time.monotonic()
+        started = self._now()
         piece = self._log.flush()
         if piece is None:
             return
@@ -119,16 +130,21 @@ class Broadcast:
         self._metrics.flushes += 1
         if self._log.pieces > self._tuning.fold_pieces or self._log.tail_bytes > self._tuning.fold_bytes:
             self._log.fold(self._view.folded())
-        ended = time.monotonic()
+        ended = self._now()
         self._metrics.flush_seconds += ended - started
         self._flush_window.flushed(started, ended)
 
     def _broadcast_presence(self) -> None:
         self._presence_handle = None
-        started = time.monotonic()
+        started = self._now()
         self._fan_out(messages.awareness_frame(self._presence.broadcast()))
+        self._say_shown()
         self._metrics.presence_broadcasts += 1
-        self._presence_window.flushed(started, time.monotonic())
+        self._presence_window.flushed(started, self._now())
+
+    def _say_shown(self) -> None:
+        if self._presence.said_here:
+            self._shown(self._presence.said_here)
 
     def _fan_out(self, message: bytes, skip: int = 0) -> None:
         frame = frames.encode(frames.BINARY, message)

@@ -26,6 +26,8 @@ class CloseCode(IntEnum):
     """No such route or room."""
     ROOM_FULL = 4409
     """The room or the tenant has as many members as it may."""
+    LEFT = 4410
+    """The person said elsewhere that they leave. They may come in again, when they want to."""
     TOO_LARGE = 4413
     """A message over the limit, or an edit that would grow the document over its limit."""
     SPLIT_CHARACTER = 4422

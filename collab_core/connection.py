@@ -16,7 +16,7 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +24,15 @@ import msgspec
 
 from collab_core.admission import Dialect, Refused
 from collab_core.closes import CloseCode
-from collab_core.handshake import BadHandshake, PlainRequest, Upgrade, http_response, read_request
+from collab_core.handshake import (
+    BadHandshake,
+    PlainRequest,
+    Upgrade,
+    http_response,
+    is_whole,
+    read_request,
+    wants_upgrade,
+)
 from collab_core.member import Member
 from collab_core.room import Room
 from collab_core.wire import frames
@@ -42,6 +50,8 @@ ADMIT_SECONDS = 10.0
 CLOSE_SECONDS = 3.0
 """How long a closing connection waits for the peer's close frame."""
 READ_BUFFER_BYTES = 256 * 1024
+EARLY_BYTES = 64 * 1024
+"""Kept of what comes while a connection waits to be let in; until then it is read, so that its end is noticed."""
 
 _shared = memoryview(bytearray(READ_BUFFER_BYTES))
 """Filled and emptied within one callback of the event loop, so all connections of a thread can share it."""
@@ -49,6 +59,7 @@ _shared = memoryview(bytearray(READ_BUFFER_BYTES))
 
 class _State(Enum):
     HANDSHAKE = auto()
+    WAITING = auto()
     ADMITTING = auto()
     OPEN = auto()
     CLOSING = auto()
@@ -63,9 +74,10 @@ class _Command(msgspec.Struct):
 
 
 class LiveConnection(asyncio.BufferedProtocol):
-    """A member's socket. Implements `collab_core.member.Connection`."""
+    """A member's socket. Implements `collab_core.member.Connection` and `collab_core.entrance.Newcomer`."""
 
     __slots__ = (
+        "_asked",
         "_dialect",
         "_early",
         "_fd",
@@ -79,6 +91,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         "_state",
         "_timer",
         "_transport",
+        "whose",
     )
 
     _transport: asyncio.Transport
@@ -86,7 +99,9 @@ class LiveConnection(asyncio.BufferedProtocol):
     def __init__(self, server: LiveServer) -> None:
         self._server = server
         self._state = _State.HANDSHAKE
+        self.whose: Hashable = None
         self._dialect = Dialect.YJS
+        self._asked: Upgrade | None = None
         self._early = b""  # of the handshake, or frames that came before the admission was decided
         self._fd = -1
         self._paused = False
@@ -122,8 +137,10 @@ class LiveConnection(asyncio.BufferedProtocol):
         elif self._state is _State.HANDSHAKE:
             self._early += chunk
             self._handshake()
-        elif self._state is _State.ADMITTING:
-            self._early += chunk  # at most one buffer: reading is paused
+        elif self._state is _State.WAITING or self._state is _State.ADMITTING:
+            self._early += chunk
+            if len(self._early) > EARLY_BYTES:
+                self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -150,28 +167,53 @@ class LiveConnection(asyncio.BufferedProtocol):
     # Entering
 
     def _handshake(self) -> None:
+        if not is_whole(self._early):
+            return
+        self._cancel_timer()
+        self._state = _State.WAITING
+        if wants_upgrade(self._early):
+            self._server.entrance.arrived(self)
+        else:  # health must be told also when thousands wait
+            self.read_request()
+
+    def read_request(self) -> bool:
+        """See `Newcomer`."""
+        if self._state is not _State.WAITING:
+            return False
         try:
             asked = read_request(self._early)
         except BadHandshake as error:
             self._answer(error.response)
-            return
-        if asked is None:
-            return
-        self._cancel_timer()
+            return False
+        assert asked is not None
         if isinstance(asked, PlainRequest):
             status, content_type, body = self._server.plain(asked.path)
             self._answer(http_response(status, content_type, body))
-            return
-        self._transport.write(asked.response)
+            return False
         self._early = asked.rest
+        if self._server.hub.draining:
+            self._accept(asked)
+            self._refuse(CloseCode.RESTARTING, "this node is going away")
+            return False
+        if len(self._server.connections) > self._server.limits.connections:
+            self._accept(asked)
+            self._refuse(CloseCode.OVERLOADED, "too many connections on this node")
+            return False
+        self._asked = asked
+        self.whose = self._server.authoriser.whose(asked.request)
+        return True
+
+    def turn_away(self, seconds: int) -> None:
+        """See `Newcomer`."""
+        if self._state is _State.WAITING:
+            self._answer(http_response(503, "text/plain", b"too many at once, try again", retry_after=seconds))
+
+    def _accept(self, asked: Upgrade) -> None:
+        self._transport.write(asked.response)
         self._dialect = asked.dialect
         self._reader = FrameReader(self._server.limits.message_bytes)
         self._state = _State.ADMITTING
         self._transport.pause_reading()
-        if len(self._server.connections) > self._server.limits.connections:
-            self._refuse(CloseCode.OVERLOADED, "too many connections on this node")
-            return
-        self._server.own(self._admit(asked), name="admit")
 
     def _answer(self, response: bytes) -> None:
         self._cancel_timer()
@@ -179,7 +221,15 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._state = _State.CLOSED
         self._transport.close()
 
-    async def _admit(self, asked: Upgrade) -> None:
+    async def admit(self) -> None:
+        """See `Newcomer`."""
+        asked, self._asked = self._asked, None
+        if asked is None or self._state is not _State.WAITING:
+            return
+        self._accept(asked)
+        await self._enter(asked)
+
+    async def _enter(self, asked: Upgrade) -> None:
         try:
             async with asyncio.timeout(ADMIT_SECONDS):
                 admission = await self._server.authoriser.admit(asked.request)
@@ -228,6 +278,16 @@ class LiveConnection(asyncio.BufferedProtocol):
     # Reading
 
     def _read(self, chunk: bytes) -> None:
+        member = self._member
+        if member is None or member.synced or not member.dialect.has_document:
+            self._take(chunk)
+            return
+        # The first sync is the larger part of what a newcomer costs.
+        begun = time.thread_time()
+        self._take(chunk)
+        self._server.entrance.spend(time.thread_time() - begun)
+
+    def _take(self, chunk: bytes) -> None:
         reader, member = self._reader, self._member
         if reader is None:
             return  # out of step with the peer's frames: what still comes is thrown away

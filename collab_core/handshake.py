@@ -51,6 +51,16 @@ class PlainRequest:
     path: str
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether there is a whole request, or already too much for one: `read_request` has something to say then."""
+    return _END in data or len(data) > MAX_REQUEST_BYTES
+
+
+def wants_upgrade(data: bytes) -> bool:
+    """Whether a whole request may ask for an upgrade; a cheap look that comes before `read_request`."""
+    return b"\nupgrade:" in data[: data.find(_END)].lower()
+
+
 def read_request(data: bytes) -> Upgrade | PlainRequest | None:
     """Parse what arrived so far; `None` if the request is not complete. Raises `BadHandshake`."""
     end = data.find(_END)
@@ -99,11 +109,12 @@ def _headers(headers: Headers) -> dict[str, str]:
     return {name.lower(): ", ".join(headers.get_all(name)) for name in set(headers)}
 
 
-def http_response(status: int, content_type: str, body: bytes) -> bytes:
-    """A complete HTTP/1.1 response that ends the connection."""
+def http_response(status: int, content_type: str, body: bytes, *, retry_after: int | None = None) -> bytes:
+    """A complete HTTP/1.1 response that ends the connection. `retry_after` is in seconds."""
+    retry = "" if retry_after is None else f"Retry-After: {retry_after}\r\n"
     return (
         f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\nCache-Control: no-store\r\n{retry}\r\n"
     ).encode() + body
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import Counter, OrderedDict
@@ -13,14 +14,18 @@ from uuid import UUID
 from collab_core.admission import Admission, Dialect, Refused
 from collab_core.application import Applications, NoApplication
 from collab_core.authorship import owners_of
+from collab_core.bus.alone import Alone
+from collab_core.bus.port import Bus
 from collab_core.closes import CloseCode
 from collab_core.identity import RoomKey
 from collab_core.journal.port import Journal, JournalUnavailable
 from collab_core.journal.writer import Health, JournalWriter
 from collab_core.limits import Limits
+from collab_core.marks import Marks
 from collab_core.member import Connection, Member
 from collab_core.metrics import EngineMetrics
 from collab_core.opening import fold, open_log
+from collab_core.reading import Readings
 from collab_core.room import Room
 from collab_core.tuning import Tuning
 from collab_core.view import View
@@ -30,8 +35,15 @@ EXPIRY_SECONDS = 2.0
 EXPELLED_AT_ONCE = 100
 """Members looked at between two turns of the event loop: about a millisecond if all of them are closed."""
 
+CLOSES_SECONDS = 0.105
+"""In which `Limits.closes_share` of the members are closed: 100 ms, and something for timers that are not exact."""
+TIMER_SECONDS = 0.002
+"""Pauses of the event loop are no shorter than a millisecond."""
+
 LEARN_INLINE_ENTRIES = 512
 """Reading who wrote what out of more takes over 1.5 ms, and goes to a thread."""
+EARLY_MESSAGES = 1_024
+"""Messages of other nodes kept for a room that loads; a load takes some 10 ms."""
 SLEPT_ROOMS = 10_000
 """Rooms remembered as put to sleep by this process: about 2 MiB."""
 
@@ -50,7 +62,11 @@ class Hub:
         tuning: Tuning,
         metrics: EngineMetrics,
         applications: Applications = NoApplication,
+        bus: Bus | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`bus` ties the rooms to the same rooms on other nodes; without one this node is alone. `clock` counts
+        seconds; the event loop's own counts milliseconds."""
         self.rooms: dict[RoomKey, Room] = {}
         self.metrics = metrics
         self.draining = False
@@ -59,6 +75,8 @@ class Hub:
         self._limits = limits
         self._tuning = tuning
         self._applications = applications
+        self._bus: Bus = bus if bus is not None else Alone()
+        self._now = clock
         self._opening: dict[RoomKey, asyncio.Task[Room]] = {}
         self._tenant_rooms: Counter[UUID] = Counter()
         self._tenant_members: Counter[UUID] = Counter()
@@ -71,6 +89,9 @@ class Hub:
         self._slept: OrderedDict[RoomKey, None] = OrderedDict()
         """Rooms that left this process with all they held committed: nobody has anything of theirs that must heal."""
         self._next_number = 0
+        self._readings = Readings(journal, seconds=tuning.open_seconds)
+        self._bus.on_interrupted(self._interrupted)
+        self._bus.on_down(self._cut_off)
         writer.on_health.append(self._journal_health)
 
     async def join(
@@ -94,7 +115,7 @@ class Hub:
             raise Refused(CloseCode.RESTARTING, "this node is going away")
         if review is not None:
             review(admission)
-        now = time.monotonic()
+        now = self._now()
         if room.faults.banned(admission.user, now):
             raise Refused(CloseCode.FORBIDDEN, "too many updates that no document can take")
         tenant = admission.key.tenant
@@ -169,8 +190,10 @@ class Hub:
             del self._tenant_rooms[tenant]
 
     async def _open(self, key: RoomKey) -> Room:
+        early = _Early()
         try:
             async with asyncio.timeout(self._tuning.open_seconds):
+                await self._bus.subscribe(key, early)
                 loaded = await self._journal.load(key)
             log, document = open_log(loaded.base, loaded.updates)
             if len(loaded.entries) <= LEARN_INLINE_ENTRIES:
@@ -180,23 +203,32 @@ class Hub:
         except (JournalUnavailable, TimeoutError, ValueError) as error:
             self.metrics.rooms_failed += 1
             logger.error("room %s could not be loaded: %s", key, error)
+            self._bus.unsubscribe(key)
+            raise
+        except asyncio.CancelledError:
+            self._bus.unsubscribe(key)
             raise
         clean = self._slept.pop(key, 0) is None
-        healing_until = 0.0 if clean else time.monotonic() + self._tuning.healing_seconds
+        healing_until = 0.0 if clean else self._now() + self._tuning.healing_seconds
         room = Room(
             key,
             log,
             View(log, document, self.metrics),
             self._writer,
             owners=owners,
+            marks=Marks(loaded.entries),
             healing_until=healing_until,
             limits=self._limits,
             tuning=self._tuning,
             metrics=self.metrics,
+            bus=self._bus,
+            read_journal=self._readings.start,
             on_empty=self._emptied,
             applications=self._applications,
+            clock=self._now,
         )
         self.rooms[key] = room
+        self._readings.opened(key, loaded.moment)
         self.metrics.rooms = len(self.rooms)
         self.metrics.rooms_opened += 1
         # Spread over the interval: rooms that open together must not beat together.
@@ -204,6 +236,8 @@ class Hub:
         self._expiries[key] = self._later(random.uniform(0, EXPIRY_SECONDS), self._expire, room)  # noqa: S311
         self._compacted_at[key] = -len(loaded.updates)
         self._emptied(room)
+        room.link.open()
+        early.give(room.link.hear)
         return room
 
     @staticmethod
@@ -231,11 +265,12 @@ class Hub:
         del self._evictions[room.key]
         if room.members:
             return
-        if room.feed.committed < room.feed.appended or room.key in self._compactions:
+        if room.feed.committed < room.feed.appended or room.key in self._compactions or not room.link.settled:
             self._emptied(room)  # what it holds is not all in the journal yet: look again later
             return
         if room.feed.committed > self._compacted_at[room.key]:
             self._compact(room)  # a room that sleeps costs one row to open
+        room.link.leave()
         self._forget(room)
         self._slept[room.key] = None
         if len(self._slept) > SLEPT_ROOMS:
@@ -244,6 +279,8 @@ class Hub:
     def _forget(self, room: Room) -> None:
         room.close()
         del self.rooms[room.key]
+        self._bus.unsubscribe(room.key)
+        self._readings.closed(room.key)
         self._heartbeats.pop(room.key).cancel()
         self._expiries.pop(room.key).cancel()
         self._compacted_at.pop(room.key)
@@ -269,7 +306,20 @@ class Hub:
             except Exception:  # whatever it is, the rows are as they were: nothing is lost by leaving them
                 logger.exception("room %s cannot be compacted, its rows stay", key)
 
-    # The journal, and the end
+    # The bus, the journal, and the end
+
+    def _cut_off(self) -> None:
+        for room in list(self.rooms.values()):
+            room.link.cut_off()
+
+    def _interrupted(self) -> None:
+        for room in list(self.rooms.values()):
+            room.link.interrupted()
+
+    def node_gone(self, epoch: UUID) -> None:
+        """Another node has ended, or is taken for it."""
+        for room in list(self.rooms.values()):
+            room.link.gone(epoch)
 
     def _journal_health(self, health: Health) -> None:
         for room in list(self.rooms.values()):
@@ -279,22 +329,55 @@ class Hub:
         """Take no one in any more, commit what is accepted, then close members a few at a time: stock clients ignore
         retry hints, so it is the server that spreads their return."""
         self.draining = True
-        ends = time.monotonic() + seconds
+        ends = self._now() + seconds
         for opening in list(self._opening.values()):
             opening.cancel()
         await self._writer.drain(seconds / 2)
-        members = [(room, member) for room in self.rooms.values() for member in room.members.values()]
-        random.shuffle(members)
-        pause = min(1 / self._limits.closes_per_second, max(0.0, ends - time.monotonic()) / max(1, len(members)))
-        for at, (room, member) in enumerate(members):
-            room.expel(member, CloseCode.RESTARTING)
-            if at % 10 == 9:
-                await asyncio.sleep(pause * 10)
-        await self._writer.drain(max(0.1, ends - time.monotonic()))
+        await self._close_all(ends)
+        await self._writer.drain(max(0.1, ends - self._now()))
         for task in list(self._compactions.values()):
-            await asyncio.wait([task], timeout=max(0.1, ends - time.monotonic()))
+            await asyncio.wait([task], timeout=max(0.1, ends - self._now()))
         for timer in self._evictions.values():
             timer.cancel()
         self._evictions.clear()
         for room in list(self.rooms.values()):
+            if room.link.settled:
+                room.link.leave()
             self._forget(room)
+
+    async def _close_all(self, ends: float) -> None:
+        members = [(room, member) for room in self.rooms.values() for member in room.members.values()]
+        random.shuffle(members)
+        usual = CLOSES_SECONDS / max(1, int(len(members) * self._limits.closes_share))
+        while members:
+            # One by one rather than a share at a time, and what was late is not made up for: so no 100 ms, wherever
+            # they begin, hold more than a share.
+            pause = min(usual, max(0.0, ends - self._now()) / len(members))
+            together = math.ceil(TIMER_SECONDS / pause) if pause > 0 else EXPELLED_AT_ONCE
+            for room, member in members[-together:]:
+                room.expel(member, CloseCode.RESTARTING)
+            del members[-together:]
+            if members:
+                await asyncio.sleep(pause * together)
+
+
+class _Early:
+    """What other nodes say of a room while it loads: kept, and given to it when it is there. More than the bound is
+    lost, and healed."""
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []
+        self._hear: Callable[[bytes], None] | None = None
+
+    def __call__(self, message: bytes) -> None:
+        if self._hear is not None:
+            self._hear(message)
+        elif len(self._kept) < EARLY_MESSAGES:
+            self._kept.append(message)
+
+    def give(self, hear: Callable[[bytes], None]) -> None:
+        """The room is there."""
+        self._hear = hear
+        kept, self._kept = self._kept, []
+        for message in kept:
+            hear(message)

@@ -14,6 +14,7 @@ from collab_core.log import RoomLog, Screened
 from collab_core.metrics import EngineMetrics
 from collab_core.splice import Splice
 from collab_core.view import View
+from collab_core.wire.messages import EMPTY_UPDATE
 from collab_core.wire.update import Walk, walk
 
 NOBODY = 0
@@ -37,7 +38,11 @@ class Intake:
         *,
         metrics: EngineMetrics,
         taken: Callable[[UUID], None],
+        builds_on: Callable[[Walk], None],
     ) -> None:
+        """`builds_on` is told each edit taken here, once it is in the feed."""
+        self.composer = 0
+        """The client id under which the room's own document wrote last."""
         self._log = log
         self._view = view
         self._broadcast = broadcast
@@ -45,29 +50,45 @@ class Intake:
         self._authorship = authorship
         self._metrics = metrics
         self._taken = taken
+        self._builds_on = builds_on
 
     def take(self, author: UUID, member: int, screened: Screened, walked: Walk, *, healed: bool) -> None:
         """An update of `author`'s, sent by connection number `member`; `healed` as in `Entry`. Raises `EngineRefused`;
         then nothing joined."""
         self._view.take(screened.accepted)
-        self._join(author, member, screened, walked, healed=healed)
+        self._record(author, member, screened, walked, healed=healed)
 
-    def compose(self, author: UUID, name: str, splices: Sequence[Splice]) -> int:
+    def compose(self, author: UUID, name: str, splices: Sequence[Splice], mark: bytes) -> int:
         """Edit the root text `name` for `author`, who has no document of their own; the feed's position that commits
-        it. Raises `EngineRefused`; then nothing joined."""
+        it. `mark` as in `Entry`. Raises `EngineRefused`; then nothing joined."""
         update = self._view.compose(name, splices)
         walked = walk(update)
         for section in walked.sections:
             self._authorship.composes(section.client)
+            self.composer = section.client
         if not walked.empty:
-            self._join(author, NOBODY, self._log.screen(walked), walked, healed=False)
+            self._record(author, NOBODY, self._log.screen(walked), walked, healed=False, mark=mark)
         return self._feed.appended
 
-    def _join(self, author: UUID, member: int, screened: Screened, walked: Walk, *, healed: bool) -> None:
-        self._authorship.joins(author, screened.advances, healed=healed)
+    def repeat(self, author: UUID, mark: bytes, follows: int) -> int:
+        """An edit of this mark came from another node and may not be committed: commit it with something of ours. The
+        feed's position that does; `follows` as `Feed.follow` takes it."""
+        self._feed.append(Entry(author, int(time.time() * 1000), EMPTY_UPDATE, mark=mark))
+        self._feed.follow(follows)
+        return self._feed.appended
+
+    def join(self, author: UUID, member: int, screened: Screened, walked: Walk) -> None:
+        """The document has taken this: it joins the log and goes out to everyone here."""
         self._log.accept(screened, walked)
         self._metrics.updates += 1
-        # Scheduled before the journal wakes: the others see the edit first, then it is made durable.
         self._broadcast.edited(member)
-        self._feed.append(Entry(author, int(time.time() * 1000), screened.accepted, healed))
         self._taken(author)
+
+    def _record(
+        self, author: UUID, member: int, screened: Screened, walked: Walk, *, healed: bool, mark: bytes = b""
+    ) -> None:
+        self._authorship.joins(author, screened.advances, healed=healed)
+        # The others see the edit first, then it is made durable: the broadcast is scheduled before the journal wakes.
+        self.join(author, member, screened, walked)
+        self._feed.append(Entry(author, int(time.time() * 1000), screened.accepted, healed, mark))
+        self._builds_on(walked)

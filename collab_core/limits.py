@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 KIB = 1024
 MIB = 1024 * KIB
+
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,5 +62,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     backlog_bytes_per_room: int = 16 * MIB
     connections: int = 50_000
     """Sockets on this node, in a room or not; one more is closed with 4529."""
-    closes_per_second: int = 200
-    """Closes of a leaving node are spread over time by the server: stock clients ignore retry hints."""
+    waiting_connections: int = 4_096
+    """Connections that wait until there is time to let them in; one more, of the company that has most of them, is
+    answered 503 with Retry-After."""
+    waiting_seconds: float = 8.0
+    """How long they wait at most, before the same answer. The page gives up by itself after 10 s."""
+    closes_share: Share = 0.02
+    """Part of its members, but at least one, that a leaving node closes per 100 ms: stock clients ignore retry hints,
+    so it is the server that spreads their return."""

@@ -8,7 +8,7 @@ on writing under that id: then all of it is that person's.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -140,6 +140,31 @@ class Owners:
         else:
             bringer = runs.users[0]
         runs.add(start, end, bringer)
+
+    def since(self, state: Mapping[int, int]) -> Owners:
+        """What is known of clocks that a state vector does not reach."""
+        later = Owners()
+        for client, runs in self._runs.items():
+            reached = state.get(client, 0)
+            if runs.ends[-1] <= reached:
+                continue
+            kept = later._runs[client] = _Runs()
+            kept.assumed, kept.shared = runs.assumed, runs.shared
+            for start, end, user in runs:
+                if end > reached:
+                    kept.starts.append(max(start, reached))
+                    kept.ends.append(end)
+                    kept.users.append(user)
+            if not kept.assumed and not kept.shared:
+                later.sole[client] = kept.users[0]
+        return later
+
+    def absorb(self, others: Owners) -> None:
+        """Learn what others know."""
+        for client, runs in others._runs.items():
+            note = self.assume if runs.assumed else self.add
+            for start, end, user in runs:
+                note(client, start, end, user)
 
     def pack(self) -> bytes:
         """As bytes: version, users, then each client by id: flags and ranges, all as varints of differences."""

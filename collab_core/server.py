@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Collection, Coroutine
+from functools import partial
+from typing import Any
 from uuid import UUID
 
+from collab_core.acceptor import Acceptor
 from collab_core.admission import Authoriser
 from collab_core.connection import LiveConnection
+from collab_core.entrance import Entrance
 from collab_core.hub import Hub
 from collab_core.limits import Limits
 from collab_core.member import Member
-
-BACKLOG = 4_096
-"""Connections the kernel may queue: a reconnect storm comes within one second."""
 
 GOODBYE_SECONDS = 1.0
 """How long a stopping server waits for the answers to its last closes: ending sooner may reset a connection and lose
@@ -28,30 +28,41 @@ PlainAnswer = tuple[int, str, bytes]
 class LiveServer:
     """Serves WebSockets for a hub. `plain` answers health checks and metrics by path."""
 
-    def __init__(self, hub: Hub, authoriser: Authoriser, limits: Limits, plain: Callable[[str], PlainAnswer]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        authoriser: Authoriser,
+        limits: Limits,
+        plain: Callable[[str], PlainAnswer],
+        *,
+        admission_share: float,
+    ) -> None:
+        """`admission_share` as `collab_core.tuning.Tuning` has it."""
         self.hub = hub
         self.authoriser = authoriser
         self.limits = limits
         self.plain = plain
         self.connections: set[LiveConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self.entrance = Entrance(
+            limits, share=admission_share, metrics=hub.metrics, own=partial(self.own, name="admit")
+        )
+        self._acceptor = Acceptor(lambda: LiveConnection(self), partial(self.own, name="connect"))
         self._empty = asyncio.Event()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which matters when 0 was asked for. Raises `OSError` if it is taken."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: LiveConnection(self), host, port, backlog=BACKLOG, family=socket.AF_UNSPEC
-        )
-        chosen: int = self._server.sockets[0].getsockname()[1]
-        return chosen
+        return await self._acceptor.start(host, port)
 
     async def stop(self, seconds: float) -> None:
-        """Take no new connections, drain the hub, and end what is left. At most about `seconds` and
-        `GOODBYE_SECONDS`."""
-        if self._server is not None:
-            self._server.close()
+        """Let nobody in any more, drain the hub, and end what is left. At most about `seconds` and `GOODBYE_SECONDS`.
+
+        Until the hub is drained it goes on to answer whether it lives and is ready, and tells newcomers to go
+        elsewhere: refused connections would look like a crash."""
+        self.hub.draining = True
+        self.entrance.close()
         await self.hub.drain(seconds)
+        self._acceptor.close()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -74,7 +85,7 @@ class LiveServer:
         if not self.connections:
             self._empty.set()
 
-    def own(self, work: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
+    def own(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Run `work` as a task of this server: kept alive, and cancelled with it."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from typing import Protocol
 
 from collab_core.broadcast import schedule
@@ -46,10 +46,13 @@ class Host(Protocol):
 class Waiting:
     """The members of one room that have updates waiting."""
 
-    def __init__(self, log: RoomLog, receipts: Receipts, host: Host, *, held_seconds: float) -> None:
+    def __init__(
+        self, log: RoomLog, receipts: Receipts, host: Host, *, held_seconds: float, clock: Callable[[], float]
+    ) -> None:
         self._log = log
         self._receipts = receipts
         self._host = host
+        self._now = clock
         self._members: dict[int, Member] = {}
         self._window = FlushWindow(pause_per_cost=RETRY_PAUSE_PER_COST, floor=0.0, ceiling=held_seconds / 4)
         self._handle: asyncio.Handle | None = None
@@ -74,7 +77,7 @@ class Waiting:
     def joined(self) -> None:
         """Something joined the room: what waits for it may follow."""
         if self._members and self._handle is None:
-            self._handle = schedule(self._window, self._retry_some)
+            self._handle = schedule(self._window, self._retry_some, self._now())
 
     def forget(self, member: Member) -> None:
         """Nothing of the member waits any more."""
@@ -90,14 +93,14 @@ class Waiting:
     def _retry_some(self) -> None:
         """Look again at what waits, for a while. What joins by this lets another look follow."""
         self._handle = None
-        started = ended = time.monotonic()
+        started = ended = self._now()
         waiting = list(self._members.values())
         while waiting and ended - started < RETRY_SECONDS:
             member = waiting.pop(0)
             if self._members.pop(member.number, None) is not None:
                 self._members[member.number] = member  # to the end: those not looked at now come first the next time
                 self._retry(member)
-            ended = time.monotonic()
+            ended = self._now()
         self._window.flushed(started, ended)
         if waiting:
             self.joined()

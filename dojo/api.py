@@ -77,7 +77,7 @@ def make_app(settings: Settings, services: ApiServices, dist: Path = DIST) -> we
     operations = services.operations()
     services.router.add(operations, app.router)
     Reference(operations, settings.live_url, dist).add_to(app.router)
-    Page(settings.live_url, dist).add_to(app.router)
+    Page(settings.live_url, dist, settings.live.every_node_url).add_to(app.router)
     return app
 
 

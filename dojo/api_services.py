@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
 
+from collab_core.nodes import Nodes
 from dojo.guest_tickets import GuestTickets, is_loopback
 from dojo.settings import Settings
 from edge.dojos.dojos import Dojos
 from edge.dojos.forgetting import forget_person
+from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.telling import tell_person
 from edge.identity.accounts import Accounts, AccountSettings
 from edge.identity.administration import Administration
@@ -44,6 +47,12 @@ class Config(msgspec.Struct, frozen=True, rename="camel"):
     """Whether rooms can be entered without an account: on one's own machine."""
 
 
+class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Where a client wants to go."""
+
+    dojo_id: UUID | None = None
+
+
 class ApiServices:
     """`start` it, bind `operations` with `router`, `close` it at the end. Pool and Redis stay the caller's to close."""
 
@@ -53,6 +62,8 @@ class ApiServices:
         """`pool` has connections of the services' role. `room_key` signs room tickets, where there are any."""
         self._settings = settings
         self._pool = pool
+        self.nodes = Nodes(redis)
+        self._addresses = LiveAddresses(self.nodes, settings.live_url)
         self.authority = Authority(pool, redis)
         self.keys = KeyRing(master)
         self._hashing = PasswordHashing()
@@ -88,6 +99,7 @@ class ApiServices:
             keys=self.keys,
             authority=self.authority,
             base_url=settings.public_url,
+            addresses=self._addresses,
         )
         self._outside = OutsideTokens(settings.oidc, time.time)
         operators = OperatorIssuers(settings.oidc.issuers)
@@ -105,7 +117,7 @@ class ApiServices:
         self._guests = (
             GuestTickets(
                 room_key,
-                live_url=settings.live_url,
+                addresses=self._addresses,
                 seconds=settings.ticket_hours * 3600,
                 allowed_origins=settings.origins,
             )
@@ -132,9 +144,15 @@ class ApiServices:
         identity = [*self._accounts.operations(), *outside, *self._administration.operations()]
         return [config, *guests, *identity, *self._dojos.operations()]
 
-    async def get_config(self, call: PublicCall[None, None]) -> Config:
-        """What a client has to know before anybody is signed in."""
-        return Config(self._settings.live_url, self._guests is not None)
+    async def get_config(self, call: PublicCall[None, Destination]) -> Config:
+        """What a client has to know before anybody is signed in.
+
+        With a dojo, `liveUrl` is the node that its rooms prefer. Any node serves any room, so it is advice: ask again
+        before each connect, because nodes come and go, and another address is told then.
+        """
+        dojo = call.query.dojo_id
+        url = self._addresses.anywhere() if dojo is None else self._addresses.of_dojo(dojo)
+        return Config(url, self._guests is not None)
 
     @property
     def ready(self) -> bool:
@@ -146,6 +164,7 @@ class ApiServices:
         `NoSigningKey`, `AuthorityAway`."""
         await self.keys.start(self._pool)
         await self.authority.start()
+        self.nodes.start()
         self._hashing.start()
         self._accounts.start()
 
@@ -153,6 +172,7 @@ class ApiServices:
         """Finish what is under way."""
         await self._accounts.close()
         await self._outside.close()
+        await self.nodes.close()
         await self.authority.close()
         await self.keys.close()
         await self._hashing.close()

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from dojo.names import EMBEDDED_TENANT, tenant_id
+from edge.dojos.live_addresses import LiveAddresses
 from edge.live.route import room_from_segment
 from kernel.http.operation import ANYBODY, Operation, Origin, PublicCall
 from kernel.http.problem import Problem
@@ -49,14 +50,14 @@ class GuestTickets:
         self,
         key: SigningKey,
         *,
-        live_url: str,
+        addresses: LiveAddresses,
         seconds: float,
         allowed_origins: Collection[str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._key = key
         self._verifier = key.verifier()
-        self._live_url = live_url
+        self._addresses = addresses
         self._seconds = seconds
         self._hosts = frozenset(urlsplit(origin).hostname for origin in allowed_origins)
         self._clock = clock
@@ -95,7 +96,7 @@ class GuestTickets:
         token = self._key.mint(
             tenant=self._tenant, user=user, name=name, rooms=[room], write=True, now=now, seconds=self._seconds
         )
-        return RoomTicket(token, user, name, int(self._seconds), self._live_url)
+        return RoomTicket(token, user, name, int(self._seconds), self._addresses.of_room(self._tenant, room))
 
     def _check_source(self, origin: Origin) -> None:
         if not self._known_host(origin.host):

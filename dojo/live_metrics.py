@@ -14,6 +14,7 @@ def live_samples(hub: Hub, writer: JournalWriter) -> Iterable[Sample]:
     metrics = hub.metrics
     yield Sample("dojo_rooms", "Rooms open on this node", metrics.rooms)
     yield Sample("dojo_members", "Connections in rooms", metrics.members)
+    yield Sample("dojo_admissions_waiting", "Connections that wait for time to be let in", metrics.admissions_waiting)
     yield Sample("dojo_members_behind", "Members whose socket does not take what it is sent", metrics.members_behind)
     counters = {
         "rooms_opened": "Rooms loaded from the journal",
@@ -31,7 +32,16 @@ def live_samples(hub: Hub, writer: JournalWriter) -> Iterable[Sample]:
         "presence_broadcasts": "Broadcasts of merged presence",
         "sync_replies": "SyncStep2 messages sent",
         "sync_replies_encoded": "SyncStep2 messages that had to be encoded",
+        "admissions_refused": "Connections turned away because too many waited, or for too long",
+        "admission_seconds": "Time spent on letting connections in",
         "engine_faults": "Times the document was rebuilt from the log",
+        "bus_in": "Messages of other nodes",
+        "bus_out": "Messages to other nodes",
+        "bus_refused": "Messages of other nodes that could not be taken",
+        "bus_gaps": "Times a message of another node was missing",
+        "bus_heals": "Answers that brought what was missing",
+        "bus_nodes_lost": "Times another node that had a room open was not heard any more",
+        "bus_rows_adopted": "Rows committed for another node",
     }
     for name, text in counters.items():
         yield Sample(f"dojo_{name}_total", text, getattr(metrics, name), kind="counter")

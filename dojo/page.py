@@ -20,10 +20,11 @@ _NOT_BUILT = """<!doctype html>
 """
 
 
-def content_security_policy(live_url: str) -> str:
-    """Scripts and everything else from here only; sockets to the live node. Styles may stand in the document: the
+def content_security_policy(live_url: str, every_node_url: str | None = None) -> str:
+    """Scripts and everything else from here only; sockets to the live nodes. Styles may stand in the document: the
     editor writes its own, and cursors carry their colour in a style attribute."""
     parts = urlsplit(live_url)
+    nodes = "" if every_node_url is None else f" {every_node_url}"
     rules = (
         "default-src 'none'",
         "script-src 'self'",
@@ -31,7 +32,7 @@ def content_security_policy(live_url: str) -> str:
         "img-src 'self' data:",
         "font-src 'self'",
         "manifest-src 'self'",
-        f"connect-src 'self' {parts.scheme}://{parts.netloc}",
+        f"connect-src 'self' {parts.scheme}://{parts.netloc}{nodes}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -42,9 +43,9 @@ def content_security_policy(live_url: str) -> str:
 class Page:
     """Serves `dist`: `/` and its static files. Files under `assets/` carry a hash in their name and never change."""
 
-    def __init__(self, live_url: str, dist: Path = DIST) -> None:
+    def __init__(self, live_url: str, dist: Path = DIST, every_node_url: str | None = None) -> None:
         self._dist = dist
-        self._policy = content_security_policy(live_url)
+        self._policy = content_security_policy(live_url, every_node_url)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Routes for everything no other route takes; add it last."""

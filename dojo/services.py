@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import msgspec
@@ -50,7 +51,9 @@ class Services:
         self._postgres: EmbeddedPostgres | None = None
         self._redis: EmbeddedRedis | None = None
         live_port = settings.wanted_live_port
-        ports.check(settings.live.host, live_port, asked_by="--live-port (setting live.port)")
+        self._live_ports = [live_port + number if live_port else 0 for number in range(settings.live.nodes)]
+        for port in self._live_ports:
+            ports.check(settings.live.host, port, asked_by="--live-port (setting live.port)")
         self._listener = ports.listen(settings.http.host, settings.http.port, asked_by="--port (setting http.port)")
         # `dojo token` and the guests of one's own machine; elsewhere nobody makes room tickets.
         own_keys = (self._own_key(),) if settings.database.embedded else ()
@@ -61,29 +64,36 @@ class Services:
             guests=settings.guests and settings.database.embedded,
             identity=msgspec.structs.replace(settings.identity, require_verified_email=settings.require_verified_email),
             http=msgspec.structs.replace(settings.http, port=int(self._listener.getsockname()[1])),
-            live=msgspec.structs.replace(settings.live, port=live_port),
+            live=msgspec.structs.replace(settings.live, port=live_port, public_url=_public_url(settings)),
         )
         if settings.database.embedded and settings.mail.url is None:
             self._settings = msgspec.structs.replace(
                 self._settings, mail=msgspec.structs.replace(settings.mail, url=PRINT)
             )
-        live = Service(programs.live_node.name, self._start_live_node)
+        live = [
+            Service(_numbered(programs.live_node.name, number), partial(self._start_live_node, number))
+            for number in range(settings.live.nodes)
+        ]
         api = Service(programs.api.name, self._start_api)
         database = [Service("postgres", self._start_postgres)] if settings.database.embedded else []
         own_redis = settings.database.embedded and settings.redis.url is None
         redis = [Service("redis", self._start_redis)] if own_redis else []
         has_worker = settings.database.embedded or settings.database.worker is not None
         worker = [Service(programs.worker.name, self._start_worker)] if has_worker else []
-        # The live node ends first, while the journal can still be written.
+        # The live nodes end first, while the journal can still be written.
         self._supervisor = Supervisor(
-            [[*database, *redis], [live], [api, *worker]], stop_order=[live, api, *worker, *database, *redis]
+            [[*database, *redis], live, [api, *worker]], stop_order=[live, [api], worker, database, redis]
         )
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """`http` and `live`, as in the ready line."""
-        http = self._settings.http
-        return {"http": ports.url("http", http.host, http.port), "live": self._settings.live_url}
+        """`http`, `live` and, of further live nodes, `live 2` and so on, as in the ready line."""
+        http, live = self._settings.http, self._settings.live
+        return {"http": ports.url("http", http.host, http.port), "live": self._settings.live_url} | {
+            _numbered("live", number): ports.url("ws", live.host, port)
+            for number, port in enumerate(self._live_ports)
+            if number
+        }
 
     async def start(self) -> None:
         """Start everything. Raises if anything does not start; then nothing is left running."""
@@ -137,12 +147,14 @@ class Services:
         await self._redis.start()
         return self._redis
 
-    async def _start_live_node(self) -> Running:
-        child = await self._start(self._programs.live_node)
+    async def _start_live_node(self, number: int) -> Running:
+        live = msgspec.structs.replace(self._settings.live, port=self._live_ports[number])
+        child = await self._start(self._programs.live_node, settings=msgspec.structs.replace(self._settings, live=live))
         # Where it listens now it listens after a restart: clients come back to the same address.
-        port = urlsplit(child.addresses["live"]).port
-        live = msgspec.structs.replace(self._settings.live, port=port)
-        self._settings = msgspec.structs.replace(self._settings, live=live)
+        port = self._live_ports[number] = urlsplit(child.addresses["live"]).port or 0
+        if number == 0:
+            live = msgspec.structs.replace(self._settings.live, port=port)
+            self._settings = msgspec.structs.replace(self._settings, live=live)
         return child
 
     async def _start_api(self) -> Running:
@@ -155,11 +167,28 @@ class Services:
         )
         return await Child.start(self._programs.worker, settings, (), (self._lock.descriptor,))
 
-    async def _start(self, program: Program, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> Child:
+    async def _start(
+        self,
+        program: Program,
+        arguments: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+        settings: Settings | None = None,
+    ) -> Child:
         # Children append and read; only the supervisor may change tables, and only the worker erases and mails.
         database = msgspec.structs.replace(self._settings.database, owner=None, worker=None)
-        handed_down = msgspec.structs.replace(self._settings, database=database, mail=MailSettings())
+        handed_down = msgspec.structs.replace(settings or self._settings, database=database, mail=MailSettings())
         return await Child.start(program, handed_down, arguments, (self._lock.descriptor, *pass_fds))
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 0 else f"{name} {number + 1}"
+
+
+def _public_url(settings: Settings) -> str | None:
+    """Several nodes of one machine must be told apart by whoever is sent to one of them."""
+    if settings.live.public_url is None and settings.live.nodes > 1:
+        return f"ws://{settings.live.host}:{{port}}"
+    return settings.live.public_url
 
 
 class RunningPostgres:

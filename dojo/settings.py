@@ -46,6 +46,9 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     public_url: Annotated[str, msgspec.Meta(pattern=NODE_URL)] | None = None
     """Where clients reach one node and no other, with `{hostname}` and `{port}` for its own: clients are told the
     address of the node that their room prefers. Unset: they are told `url`, whatever stands behind it."""
+    nodes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """How many live nodes `dojo serve` starts here, each on a port of its own and at most one core. With several and no
+    `public_url`, clients are told `ws://host:port` of the one their room prefers."""
     weight: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
     """How many rooms a node gets, beside the others': a machine twice as strong gets 2."""
 

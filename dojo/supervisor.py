@@ -116,11 +116,14 @@ class Service:
 class Supervisor:
     """Services started in stages, each stage needing those before it; those of one stage start together."""
 
-    def __init__(self, stages: Sequence[Sequence[Service]], stop_order: Sequence[Service] | None = None) -> None:
-        """`stop_order` names all services; default: the reverse of the start."""
+    def __init__(
+        self, stages: Sequence[Sequence[Service]], stop_order: Sequence[Sequence[Service]] | None = None
+    ) -> None:
+        """`stop_order` names all services, those together that are stopped together; default: one after the other, in
+        the reverse order of the start."""
         self._stages = stages
         services = [service for stage in stages for service in stage]
-        self._stop_order = stop_order if stop_order is not None else tuple(reversed(services))
+        self._stop_order = stop_order if stop_order is not None else tuple([service] for service in reversed(services))
 
     async def start(self) -> None:
         """Start all. If one fails, those already started are stopped, and the failure is raised."""
@@ -147,12 +150,18 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop all in order; one that fails to stop does not keep the others from it."""
-        for service in self._stop_order:
-            try:
-                await service.stop()
-            except Exception:
-                log.exception("%s did not stop cleanly", service.name)
+        for stage in self._stop_order:
+            await asyncio.gather(*(self._stop(service) for service in stage))
+
+    @staticmethod
+    async def _stop(service: Service) -> None:
+        try:
+            await service.stop()
+        except Exception:
+            log.exception("%s did not stop cleanly", service.name)
 
     async def kill(self) -> None:
         """End all at once."""
-        await asyncio.gather(*(service.kill() for service in self._stop_order), return_exceptions=True)
+        await asyncio.gather(
+            *(service.kill() for stage in self._stop_order for service in stage), return_exceptions=True
+        )

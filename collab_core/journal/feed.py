@@ -155,6 +155,11 @@ class Feed:
         """Whether there is anything left to take."""
         return bool(self._rows or self._open)
 
+    @property
+    def numbered(self) -> int:
+        """The last number that any row of this node got."""
+        return self._writer._sequence
+
     def _grow(self, size: int) -> None:
         self.backlog_bytes += size
         writer = self._writer

@@ -16,6 +16,7 @@ from uuid import UUID
 from collab_core.identity import RoomKey
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MARK_BYTES: Final = 8
 
 
 class Entry(NamedTuple):
@@ -23,12 +24,16 @@ class Entry(NamedTuple):
 
     `healed`: it may bring what others wrote, see `collab_core.authorship`. What it inserts is then not for sure its
     author's; what it deletes is.
+
+    `mark`: `MARK_BYTES` by which an edit made on somebody's behalf is known if they send it again, see
+    `collab_core.marks`; empty: it has none.
     """
 
     author: UUID
     at_ms: int
     update: bytes
     healed: bool = False
+    mark: bytes = b""
 
 
 class Row(NamedTuple):

@@ -42,11 +42,12 @@ _SETTINGS: Final = {
     "appendonly": "no",
     # Some half a million buckets. Full, it refuses writes rather than evict: a used ticket that was evicted could be
     # used again, while those who are refused have another answer ready.
-    "maxmemory": "64mb",
+    "maxmemory": "128mb",
     "maxmemory-policy": "noeviction",
     "maxclients": "1000",
-    # Subscribers that do not read are cut off well before they fill the memory.
-    "client-output-buffer-limit": "pubsub 8mb 4mb 10",
+    # Subscribers that do not read are cut off before they fill the memory: at once when 32 MB behind, or after a minute
+    # of 8 MB. A node that was busy for a second while others healed its rooms is not: it would only ask for all again.
+    "client-output-buffer-limit": "pubsub 32mb 8mb 60",
     "databases": "16",
     "loglevel": "notice",
 }
@@ -66,7 +67,7 @@ class EmbeddedRedis:
             "Redis", data_dir, log_path, socket_name="redis.sock", dies_by=signal.SIGKILL, pass_fds=pass_fds
         )
         self._socket = self._server.sockets.socket
-        self._binary = _find_binary()
+        self._binary = find_binary()
 
     @property
     def pid(self) -> int | None:
@@ -168,7 +169,8 @@ class EmbeddedRedis:
             pause = min(pause * 1.5, _POLL_SECONDS)
 
 
-def _find_binary() -> Path:
+def find_binary() -> Path:
+    """Where redis-server is. Raises `EmbeddedServerError`."""
     # Found, not imported: the package's own start-up code is neither needed nor wanted.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is not None and spec.origin is not None:

@@ -14,6 +14,7 @@ import msgspec
 
 from collab_core.admission import Admission, Refused, UpgradeRequest
 from collab_core.application import Application, NoApplication
+from collab_core.bus.messages import Origin
 from collab_core.closes import CloseCode
 from collab_core.connection import LiveConnection
 from collab_core.hub import Hub
@@ -29,13 +30,14 @@ from collab_core.tuning import Tuning
 from dojo.mock.examples import MOMENT, named_id
 from dojo.mock.scenario import LiveFailure, LivePlan, Scenario, Script, Step
 from dojo.mock.turns import NODE, MemoryWatch
-from dojo.mock.world import DOJO, EXPIRES_IN, PARTNER, ROOM, TENANT, Person, Tokens
+from dojo.mock.world import DOJO, DOJO_NAME, EXPIRES_IN, PARTNER, ROOM, TENANT, Person, Tokens
 from edge.dojos.main_file import main_file
 from edge.dojos.seed import seed
+from edge.dojos.states import Status
 from edge.dojos.turns import commands as c
-from edge.dojos.turns.watch import Watch
 from edge.live.chat import Said, ToSay
 from edge.live.credentials import shown
+from edge.live.dojo_shown import DojoShown
 from edge.live.live_room import LiveRoom
 from edge.live.place import Place, SeatedAdmission, Standing
 from edge.live.route import dojo_from_path
@@ -57,7 +59,7 @@ class MockLive:
         self.scenario = scenario
         self._tokens = tokens
         self.plan = LivePlan(scenario.live)
-        self._memory_watch = MemoryWatch(lambda: datetime.now(UTC), TENANT, DOJO, ROOM)
+        self._watch = MemoryWatch(lambda: datetime.now(UTC), TENANT, DOJO, ROOM)
         self._journal = MemoryJournal()
         limits = Limits()
         self._writer = JournalWriter(
@@ -74,7 +76,9 @@ class MockLive:
             metrics=EngineMetrics(),
             applications=self._application,
         )
-        self._server = LiveServer(hub, self, limits, lambda _path: (404, "text/plain", b"no such path"))
+        self._server = LiveServer(
+            hub, self, limits, lambda _path: (404, "text/plain", b"no such path"), admission_share=1.0
+        )
         self._relay = Relay()
         self._room: MockRoom | None = None
         self._entering: deque[tuple[int, UUID]] = deque()
@@ -82,9 +86,9 @@ class MockLive:
         self.script = Script(scenario.steps)
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> MemoryWatch:
         """The turns of the one room."""
-        return cast(Watch, self._memory_watch)  # called alike, with nothing of its own
+        return self._watch
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port. Raises `OSError`."""
@@ -92,16 +96,19 @@ class MockLive:
         scenario = self.scenario
         key = key_of(TENANT, ROOM)
         await seed(self._journal, key, ROOM, author=PARTNER, language=scenario.language, code=scenario.initial_code)
-        await self._memory_watch.open(TENANT, ROOM, self._relay)
+        await self._watch.open(TENANT, ROOM, self._relay)
         return await self._server.start(host, port)
 
     async def stop(self) -> None:
         """Close everybody's sockets."""
         await self._server.stop(STOP_SECONDS)
         await self._writer.close()
-        self._memory_watch.shut(TENANT, ROOM)
+        self._watch.shut(TENANT, ROOM)
 
     # Who may enter
+
+    def whose(self, request: UpgradeRequest) -> None:
+        """There is one company."""
 
     async def admit(self, request: UpgradeRequest) -> Admission:
         """As `Authoriser.admit`."""
@@ -163,7 +170,8 @@ class MockLive:
     def _application(self, room: Room) -> Application:
         if room.key != key_of(TENANT, ROOM):
             return NoApplication(room)
-        stage = Stage(TENANT, DOJO, ROOM, PARTNER, self.scenario.language, self.scenario.initial_code, ())
+        dojo, scenario = DojoShown(DOJO_NAME, Status.ACTIVE), self.scenario
+        stage = Stage(TENANT, DOJO, ROOM, PARTNER, scenario.language, scenario.initial_code, dojo, ())
         self._room = MockRoom(LiveRoom(room, stage, self._relay, self), self)
         self.watch.enter(TENANT, ROOM, PARTNER, able=True)
         return self._room
@@ -265,6 +273,9 @@ class MockRoom:
 
     # As the real room
 
+    def presence_taken(self) -> None:
+        self.live.presence_taken()
+
     def taken(self, author: UUID) -> None:
         self.live.taken(author)
 
@@ -276,6 +287,12 @@ class MockRoom:
 
     def drained(self, member: Member) -> None:
         self.live.drained(member)
+
+    def node_said(self, origin: Origin, payload: bytes) -> None:
+        """There is one node."""
+
+    def node_left(self, origin: Origin) -> None:
+        """There is one node."""
 
     def close(self) -> None:
         self.live.close()

@@ -12,6 +12,7 @@ from edge.dojos import join_codes
 
 TENANT: Final = named_id("tenant")
 DOJO: Final = named_id("dojo")
+DOJO_NAME: Final = "FizzBuzz"
 ROOM: Final = named_id("room")
 PARTNER: Final = named_id("partner")
 JOIN_CODE: Final = "M0CKD-0J000"
@@ -74,7 +75,7 @@ def fixed(partner: str, language: str, code: str, live_url: str) -> dict[str, li
         "userName": [partner],
         "fullName": [partner],
         "companyName": ["Mock Company"],
-        "name": ["FizzBuzz"],
+        "name": [DOJO_NAME],
         "description": ["A dojo that is always there."],
         "language": [language],
         "initialCode": [code],

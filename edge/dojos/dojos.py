@@ -14,6 +14,7 @@ from edge.dojos.invitations import DojoInvitations
 from edge.dojos.joining import Joining
 from edge.dojos.lifecycle import Lifecycle
 from edge.dojos.listing import Listing
+from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.looking_back import LookingBack
 from edge.dojos.participants import Participants
 from edge.dojos.rooms import Rooms
@@ -45,17 +46,18 @@ class Dojos:
         keys: KeyRing,
         authority: Authority,
         base_url: str,
+        addresses: LiveAddresses,
     ) -> None:
         """`pool` has connections of the services' role. `base_url` is the page's address, for links in mails."""
         bell = Bell(redis)
         self._routes: tuple[Routes, ...] = (
             Listing(),
             Lifecycle(bell),
-            Joining(buckets, bell),
-            Guests(pool, buckets, keys, bell),
+            Joining(buckets, bell, addresses),
+            Guests(pool, buckets, keys, bell, addresses),
             GuestAccess(pool, authority, keys),
             Participants(bell),
-            DojoInvitations(master, buckets, bell, base_url),
+            DojoInvitations(master, buckets, bell, base_url, addresses),
             Rooms(bell),
             TurnRoutes(bell, Copies(redis)),
             LookingBack(pool, bell=bell, buckets=buckets),

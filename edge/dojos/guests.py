@@ -12,6 +12,7 @@ from msgspec import Meta
 from edge.dojos import join_codes, names, seats
 from edge.dojos.bell import Bell
 from edge.dojos.joining import TypedCode, limit
+from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.refusals import invalid_code, no_seat
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.identity.unshown import Unshown
@@ -48,19 +49,29 @@ class GuestGrant(Unshown, frozen=True, kw_only=True):
     """The host has not let the guest in yet."""
     rooms: list[UUID]
     """The dojo's active rooms, the first one first."""
+    live_url: str
+    """Where its live socket is best opened, without a path. Ask again (`/api/v1/config?dojoId=`) when that fails."""
 
 
 class Guests:
     """`POST /api/v1/dojos/guests`."""
 
     def __init__(
-        self, pool: Any, buckets: Buckets, keys: KeyRing, bell: Bell, *, clock: Callable[[], float] = time.time
+        self,
+        pool: Any,
+        buckets: Buckets,
+        keys: KeyRing,
+        bell: Bell,
+        addresses: LiveAddresses,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`pool` has connections of the services' role."""
         self._pool = pool
         self._buckets = buckets
         self._keys = keys
         self._bell = bell
+        self._addresses = addresses
         self._clock = clock
 
     def operations(self) -> tuple[Operation, ...]:
@@ -126,6 +137,7 @@ class Guests:
             user_name=seat.shown_name,
             waiting=seat.waiting,
             rooms=[row["room_id"] for row in rows if row["status"] == "ACTIVE"],
+            live_url=self._addresses.of_dojo(dojo),
         )
 
 

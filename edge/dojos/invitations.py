@@ -14,6 +14,7 @@ from edge.dojos import access, seats
 from edge.dojos.bell import Bell
 from edge.dojos.invitation_mail import dojo_invitation
 from edge.dojos.joining import Joined, joined
+from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.refusals import no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat, Way, Why
 from edge.dojos.states import Status
@@ -85,8 +86,9 @@ _ORDER: Final = {"createdAt": "created_at", "email": "email"}
 class DojoInvitations:
     """Inviting to a dojo, and accepting."""
 
-    def __init__(self, keys: MasterKeys, buckets: Buckets, bell: Bell, base_url: str) -> None:
+    def __init__(self, keys: MasterKeys, buckets: Buckets, bell: Bell, base_url: str, addresses: LiveAddresses) -> None:
         """`base_url` is where the page is, for the link in the mail."""
+        self._addresses = addresses
         self._keys = keys
         self._buckets = buckets
         self._bell = bell
@@ -248,7 +250,7 @@ class DojoInvitations:
         )
         await audit.note(call, "dojo.invitation_accepted", row["invitation_id"], {"dojo": str(row["dojo_id"])})
         await self._bell.after_commit(call, row["dojo_id"])
-        return await joined(db, caller.tenant, seat)
+        return await joined(db, caller.tenant, seat, self._addresses)
 
     async def _limit(self, tenant: UUID, user: UUID, email: str) -> None:
         wait = await self._buckets.take(

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from edge.dojos import access, join_codes, seats
 from edge.dojos.bell import Bell
+from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.refusals import invalid_code, no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.dojos.states import Status
@@ -44,6 +45,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dojo_status: Status
     rooms: list[UUID]
     """Its active rooms, the first one first."""
+    live_url: str
+    """Where its live socket is best opened, without a path. Ask again (`/api/v1/config?dojoId=`) when that fails."""
 
 
 class NewJoinCode(Unshown, frozen=True, kw_only=True):
@@ -55,9 +58,10 @@ class NewJoinCode(Unshown, frozen=True, kw_only=True):
 class Joining:
     """Join codes: using one, and making another."""
 
-    def __init__(self, buckets: Buckets, bell: Bell) -> None:
+    def __init__(self, buckets: Buckets, bell: Bell, addresses: LiveAddresses) -> None:
         self._buckets = buckets
         self._bell = bell
+        self._addresses = addresses
 
     def operations(self) -> tuple[Operation, ...]:
         path, tag = "/api/v1/dojos", "dojos"
@@ -104,7 +108,7 @@ class Joining:
             raise (no_seat(none.why) if none.why is Why.FULL else invalid_code()) from None
         await audit.note(call, "dojo.joined", dojo, {"by": Way.CODE.value, "waiting": seat.waiting})
         await self._bell.after_commit(call, dojo)
-        return await joined(db, caller.tenant, seat)
+        return await joined(db, caller.tenant, seat, self._addresses)
 
     async def rotate_join_code(self, call: Call[None, None]) -> NewJoinCode:
         """Another join code; the old one is void at once."""
@@ -129,7 +133,7 @@ async def limit(buckets: Buckets, origin: Origin) -> None:
         raise too_many(wait, "too many join codes were tried from this network; wait and try again")
 
 
-async def joined(db: Any, tenant: UUID, seat: Seat) -> Joined:
+async def joined(db: Any, tenant: UUID, seat: Seat, addresses: LiveAddresses) -> Joined:
     """What to tell somebody who came in."""
     rows = await db.fetch(
         "SELECT room_id FROM dojo_rooms WHERE tenant_id = $1 AND dojo_id = $2 AND status = 'ACTIVE'"
@@ -145,4 +149,5 @@ async def joined(db: Any, tenant: UUID, seat: Seat) -> Joined:
         status="WAITING" if seat.waiting else "ADMITTED",
         dojo_status=seat.status,
         rooms=[row["room_id"] for row in rows],
+        live_url=addresses.of_dojo(seat.dojo),
     )

@@ -6,7 +6,9 @@ people whose connection was lost keep theirs until they leave. Whoever takes one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -19,6 +21,13 @@ SEATS: Final = 1_000
 """Of a dojo that names no bound, and the most that one can name."""
 WAITING: Final = 200
 """People in a waiting room: a host reads that list."""
+RENEW_SECONDS: Final = 15.0
+"""How often a live node says who is connected to it. A thousand people are 67 small row changes a second."""
+SEEN_SECONDS: Final = 25.0
+"""Somebody seen within so long is connected to some node: renewals, late by a look and a slow transaction, come sooner.
+And it is less than the grace, so that a node that has lost them does not take its own word for another's."""
+LOST_SECONDS: Final = 60.0
+"""Somebody whom nobody has seen for so long is gone, and so is the node that should have said it."""
 
 RoleName = Literal["HOST", "PARTICIPANT", "OBSERVER"]
 
@@ -90,6 +99,20 @@ _PLACE: Final = (
     " WHERE p.tenant_id = $1 AND p.dojo_id = $2 AND p.user_id = $3"
 )
 _IN_USE: Final = "SELECT status = 'ACTIVE' FROM tenants WHERE tenant_id = $1"
+_STAYS: Final = (
+    "SELECT EXISTS (SELECT FROM dojo_room_participants s JOIN dojo_rooms r USING (tenant_id, room_id)"
+    " WHERE s.tenant_id = $1 AND r.dojo_id = $2 AND s.user_id = $3 AND s.left_at IS NULL)"
+)
+_LOST: Final = (
+    "SELECT r.dojo_id, s.room_id, s.user_id FROM dojo_room_participants s JOIN dojo_rooms r USING (tenant_id, room_id)"
+    " WHERE s.tenant_id = $1 AND r.dojo_id = ANY($2::uuid[]) AND s.left_at IS NULL"
+    " AND s.seen_at < clock_timestamp() - make_interval(secs => $3)"
+)
+_GONE: Final = (
+    "SELECT NOT EXISTS (SELECT FROM dojo_rooms WHERE tenant_id = $1 AND room_id = $2 AND status = 'ACTIVE')"
+    " OR EXISTS (SELECT FROM dojo_room_participants"
+    "  WHERE tenant_id = $1 AND room_id = $2 AND user_id = $3 AND by_choice AND left_at >= $4)"
+)
 _TAKEN: Final = (
     "SELECT count(*) FROM dojo_participants"
     " WHERE tenant_id = $1 AND dojo_id = $2 AND status = 'ADMITTED' AND leave_time IS NULL"
@@ -141,9 +164,9 @@ async def take(db: Any, tenant: UUID, dojo: UUID, who: Newcomer, way: Way = Way.
     return _seat(dojo, who.user, {**dict(written), "dojo_status": row["status"]})
 
 
-async def leave(db: Any, tenant: UUID, dojo: UUID, user: UUID) -> bool:
+async def leave(db: Any, tenant: UUID, dojo: UUID, user: UUID, *, by_choice: bool = False) -> bool:
     """Give a seat back; whether there was one to give. The host's stays theirs. Who left may come back while there is
-    room."""
+    room. `by_choice`: they said so, and what they have open is to be closed."""
     left = await db.fetchval(
         "UPDATE dojo_participants SET leave_time = now(), last_active_time = now()"
         " WHERE tenant_id = $1 AND dojo_id = $2 AND user_id = $3 AND status = 'ADMITTED' AND leave_time IS NULL"
@@ -153,25 +176,83 @@ async def leave(db: Any, tenant: UUID, dojo: UUID, user: UUID) -> bool:
         user,
     )
     if left:
-        await leave_rooms(db, tenant, dojo, user)
+        await leave_rooms(db, tenant, dojo, user, by_choice=by_choice)
     return bool(left)
 
 
-async def leave_rooms(db: Any, tenant: UUID, dojo: UUID, user: UUID) -> None:
+async def leave_room(
+    db: Any, tenant: UUID, dojo: UUID, room: UUID, user: UUID, *, by_choice: bool = False, unseen: float | None = None
+) -> bool:
+    """End the stay of `user` in one room; whether there was one. The seat is free if it was the last. `unseen`: only if
+    no live node has had them connected for so many seconds."""
+    went = await db.fetchval(
+        "UPDATE dojo_room_participants SET left_at = clock_timestamp(), by_choice = $4"
+        " WHERE tenant_id = $1 AND room_id = $2 AND user_id = $3 AND left_at IS NULL"
+        " AND ($5::float8 IS NULL OR seen_at IS NULL OR seen_at < clock_timestamp() - make_interval(secs => $5))"
+        " RETURNING true",
+        tenant,
+        room,
+        user,
+        by_choice,
+        unseen,
+    )
+    if went and not await db.fetchval(_STAYS, tenant, dojo, user):
+        await leave(db, tenant, dojo, user)
+    return bool(went)
+
+
+async def leave_rooms(db: Any, tenant: UUID, dojo: UUID, user: UUID, *, by_choice: bool = False) -> None:
     """End the stays of `user` in all rooms of `dojo`."""
     await db.execute(
-        "UPDATE dojo_room_participants s SET left_at = now() FROM dojo_rooms r"
+        "UPDATE dojo_room_participants s SET left_at = clock_timestamp(), by_choice = $4 FROM dojo_rooms r"
         " WHERE s.tenant_id = $1 AND r.tenant_id = $1 AND r.room_id = s.room_id AND r.dojo_id = $2 AND s.user_id = $3"
         " AND s.left_at IS NULL",
         tenant,
         dojo,
         user,
+        by_choice,
     )
+
+
+async def end_lost(db: Any, tenant: UUID, dojos: Sequence[UUID]) -> int:
+    """End the stays of those whom no live node has had connected for `LOST_SECONDS`, a node that died, say; how many
+    there were."""
+    lost = await db.fetch(_LOST, tenant, dojos, LOST_SECONDS)
+    ended = [
+        await leave_room(db, tenant, row["dojo_id"], row["room_id"], row["user_id"], unseen=LOST_SECONDS)
+        for row in lost
+    ]
+    return sum(ended)
+
+
+async def resume(db: Any, tenant: UUID, dojo: UUID, room: UUID, user: UUID, *, since: datetime) -> None:
+    """A seat for `user`, who has been connected to the room since `since` and whose stay was ended all the same: a node
+    was held up for so long that its people counted as lost.
+
+    Raises `NoSeat`: the seat is another's by now, or they are rightly gone."""
+    row = await db.fetchrow(_DOJO, tenant, dojo)
+    place = await db.fetchrow(_PLACE, tenant, dojo, user)
+    if row is None or Status(row["status"]).over:
+        raise NoSeat(Why.OVER)
+    if place is None or place["status"] != "ADMITTED" or await db.fetchval(_GONE, tenant, room, user, since):
+        raise NoSeat(Why.REMOVED)
+    if place["leave_time"] is not None:
+        await check_free(db, tenant, dojo, row["max_participants"])
+        await db.execute(
+            "UPDATE dojo_participants SET leave_time = NULL, last_active_time = now()"
+            " WHERE tenant_id = $1 AND dojo_id = $2 AND user_id = $3",
+            tenant,
+            dojo,
+            user,
+        )
 
 
 async def check_free(db: Any, tenant: UUID, dojo: UUID, most: int | None) -> None:
     """Under the lock of the dojo's row, before a seat is taken. Raises `NoSeat`."""
-    if await taken(db, tenant, dojo) >= min(most or SEATS, SEATS):
+    bound = min(most or SEATS, SEATS)
+    if await taken(db, tenant, dojo) < bound:
+        return
+    if not await end_lost(db, tenant, [dojo]) or await taken(db, tenant, dojo) >= bound:
         raise NoSeat(Why.FULL)
 
 

@@ -11,6 +11,7 @@ from collab_core.closes import CloseCode
 from kernel.database import FAILURES
 from kernel.tokens.access import AccessClaims
 from kernel.tokens.authority import REVOKED, UNVERIFIABLE, Authority
+from kernel.tokens.guest import GuestTicketClaims
 from kernel.tokens.jws import TokenRefused
 from kernel.tokens.one_use import OneUse
 from kernel.tokens.revocations import Bearer
@@ -20,6 +21,7 @@ _BEARER = "bearer "
 
 SignedIn: TypeAlias = AccessClaims | TicketClaims
 Claims = TypeVar("Claims")
+Ticket = TypeVar("Ticket", bound=TicketClaims | GuestTicketClaims)
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +61,23 @@ class Credentials:
 
     async def ticket(self, ticket: str) -> TicketClaims:
         """Whose socket ticket this is; it is used up. Raises `Refused`."""
+        return await self._once(self.authority.ticket(ticket))
+
+    async def any_ticket(self, ticket: str) -> TicketClaims | GuestTicketClaims:
+        """The same, of a member or of a dojo's guest."""
+        return await self._once(self._any_ticket(ticket))
+
+    async def _any_ticket(self, ticket: str) -> TicketClaims | GuestTicketClaims:
         try:
-            claims = await self.authority.ticket(ticket)
+            return await self.authority.ticket(ticket)
+        except TokenRefused as refused:
+            if refused.reason != "wrong_type":
+                raise
+        return await self.authority.guest_ticket(ticket)
+
+    async def _once(self, checked: Awaitable[Ticket]) -> Ticket:
+        try:
+            claims = await checked
             if claims.until <= self.clock():
                 raise TokenRefused("expired")
             if not await self._tickets.take(claims.jti, REMEMBERED_SECONDS):

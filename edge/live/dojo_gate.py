@@ -1,10 +1,10 @@
-"""Who may enter a dojo: `/api/v1/dojos/{dojoId}/live?role=&room=&since=` with a token, a ticket or a guest's token."""
+"""Who may enter a dojo: `/api/v1/dojos/{dojoId}/live?role=&room=&since=` with a token or a ticket, a guest's too."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from edge.live.live_dojos import AWAY, LiveDojos
 from edge.live.place import Place, SeatedAdmission, Standing
 from edge.live.route import dojo_from_path, uuid_from
 from kernel.http.operation import Role
-from kernel.tokens.guest import GuestClaims
+from kernel.tokens.guest import GuestClaims, GuestTicketClaims
 from kernel.tokens.socket_ticket import TicketClaims
 
 HOLD_SECONDS: Final = 6.0
@@ -33,7 +33,12 @@ KNOCK_SECONDS: Final = 2.0
 SINCE_CHARACTERS: Final = 36
 """Of a chat message's id."""
 
-Shown: TypeAlias = SignedIn | GuestClaims
+Guest: TypeAlias = GuestClaims | GuestTicketClaims
+Shown: TypeAlias = SignedIn | Guest
+
+WAITING_ROOM: Final = "waiting_room"
+NOT_STARTED: Final = "not_started"
+"""Why somebody waits at the door, as the close says it when they have waited long enough."""
 
 _REFUSALS: Final = {
     Why.UNKNOWN: (CloseCode.NOT_FOUND, "no such dojo"),
@@ -47,8 +52,16 @@ _REFUSALS: Final = {
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _AtTheDoor:
+    """Somebody who may come in later. `room` is rung for then."""
+
+    why: str
+    room: UUID
+
+
 class DojoGate:
-    """Implements `collab_core.admission.Authoriser` for dojos."""
+    """Who may enter dojos."""
 
     def __init__(self, credentials: Credentials, dojos: LiveDojos) -> None:
         self._credentials = credentials
@@ -63,20 +76,20 @@ class DojoGate:
             raise Refused(CloseCode.NOT_FOUND, "no such dojo")
         self._credentials.check_origin(request)
         token, ticket = shown(request)
-        claims = await self._credentials.ticket(ticket) if ticket else await _claims(self._credentials, token)
+        claims = await self._credentials.any_ticket(ticket) if ticket else await _claims(self._credentials, token)
         _check_guest(claims, dojo)
         watches = request.query.get("role", "").upper() == Standing.OBSERVER
         ends = asyncio.get_running_loop().time() + HOLD_SECONDS
         try:
             while True:
-                admission = await self._enter(claims, dojo, room, watches=watches)
-                if admission is not None:
-                    place = replace(admission.place, since=request.query.get("since", "")[:SINCE_CHARACTERS])
-                    return replace(admission, place=place)
+                found = await self._enter(claims, dojo, room, watches=watches)
+                if isinstance(found, SeatedAdmission):
+                    place = replace(found.place, since=request.query.get("since", "")[:SINCE_CHARACTERS])
+                    return replace(found, place=place)
                 left = ends - asyncio.get_running_loop().time()
                 if left <= 0:
-                    raise Refused(CloseCode.ROOM_UNAVAILABLE, "waiting")
-                await self._dojos.knock(claims.tid, min(left, KNOCK_SECONDS))
+                    raise Refused(CloseCode.ROOM_UNAVAILABLE, found.why)
+                await self._dojos.knock(found.room, min(left, KNOCK_SECONDS))
         except NoSeat as none:
             raise Refused(*_REFUSALS[none.why]) from None
         except NoRoom:
@@ -93,18 +106,22 @@ class DojoGate:
         """Raise `Refused` if what was shown has been revoked since."""
         self._credentials.review(admission)
 
-    async def _enter(self, claims: Shown, dojo: UUID, room: UUID | None, *, watches: bool) -> SeatedAdmission | None:
-        """A place, and the room made ready; None for somebody who has to wait. Raises `NoSeat`."""
+    async def _enter(
+        self, claims: Shown, dojo: UUID, room: UUID | None, *, watches: bool
+    ) -> SeatedAdmission | _AtTheDoor:
+        """A place, and the room made ready, unless one has to wait. Raises `NoSeat`."""
         role = _role(claims)
         who = Newcomer(claims.sub, claims.name, role, observes=watches)
         async with self._dojos.scope(claims.tid) as db:
             seat = await seats.take(db, claims.tid, dojo, who)
-            if seat.waiting or (seat.status is Status.SCHEDULED and seat.role != Standing.HOST):
-                return None
             found = await stage.find(db, claims.tid, dojo, room)
             if found is None:
                 raise NoSeat(Why.UNKNOWN)
-            await stays.begin(db, claims.tid, found, claims.sub)
+            if seat.waiting:
+                return _AtTheDoor(WAITING_ROOM, found)
+            if seat.status is Status.SCHEDULED and seat.role != Standing.HOST:
+                return _AtTheDoor(NOT_STARTED, found)
+            entered_at = await stays.begin(db, claims.tid, found, claims.sub)
         if not await self._dojos.prepare(claims.tid, dojo, found):
             raise NoSeat(Why.UNKNOWN)
         place = Place(
@@ -115,6 +132,7 @@ class DojoGate:
             guest=seat.is_guest,
             may_edit=_may_edit(claims),
             admin=role is Role.ADMIN,
+            entered_at=entered_at,
         )
         return _admission(claims, place, seat.shown_name)
 
@@ -137,11 +155,11 @@ async def _claims(credentials: Credentials, token: str) -> SignedIn | GuestClaim
 
 def _role(claims: Shown) -> Role | None:
     """In the tenant. None for a dojo's own guest."""
-    return None if isinstance(claims, GuestClaims) else Role(claims.role)
+    return None if isinstance(claims, Guest) else Role(claims.role)
 
 
 def _check_guest(claims: Shown, dojo: UUID) -> None:
-    if isinstance(claims, GuestClaims) and claims.dojo != dojo:
+    if isinstance(claims, Guest) and claims.dojo != dojo:
         raise Refused(CloseCode.FORBIDDEN, "token is for another dojo")
 
 
@@ -157,7 +175,7 @@ def _admission(claims: Shown, place: Place, name: str) -> SeatedAdmission:
         user=claims.sub,
         name=name,
         can_write=place.can_write,
-        expires_at=float(claims.until if isinstance(claims, TicketClaims) else claims.exp),
+        expires_at=float(claims.until if isinstance(claims, TicketClaims | GuestTicketClaims) else claims.exp),
         session=bearer.session,
         version=bearer.version,
         issued_at=bearer.issued_at,

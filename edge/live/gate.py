@@ -18,7 +18,7 @@ _ONLY_LOOKS = "guest"
 
 
 class RoomGate:
-    """Implements `collab_core.admission.Authoriser` with signed tokens."""
+    """Who may enter rooms of their own, by signed tokens."""
 
     def __init__(self, credentials: Credentials, room_tickets: TokenVerifier) -> None:
         """`room_tickets` has keys of its own: they open rooms and nothing else."""

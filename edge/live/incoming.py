@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from edge.dojos.turns.actions import Action, Seconds, Version
 from edge.live.json.positions import Position
 
 NAME_CHARACTERS: Final = 200
@@ -62,12 +63,14 @@ class RunCode(msgspec.Struct, frozen=True, tag="RUN_CODE"):
 
 
 class TurnRequest(msgspec.Struct, frozen=True, tag="TURN_REQUEST"):
-    """Something about the turn. `version`: of the state that the sender saw."""
+    """Something about the turn, in the words of the HTTP API. `version`: of the state that the sender saw."""
 
-    action: Literal["start", "pause", "resume", "skip", "extend", "break", "stop", "take", "hand_over"] = "take"
-    seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
+    action: Action = "take"
+    seconds: Seconds | None = None
     to: UUID | None = None
-    version: int | None = None
+    user_id: UUID | None = msgspec.field(name="userId", default=None)
+    version: Version | None = None
+    ref: Ref | None = None
 
 
 class RoleRequest(msgspec.Struct, frozen=True, tag="ROLE_REQUEST"):
@@ -75,17 +78,19 @@ class RoleRequest(msgspec.Struct, frozen=True, tag="ROLE_REQUEST"):
 
     role: Literal["PILOT", "COPILOT", "SENSEI", "PARTICIPANT"]
     user_id: UUID | None = msgspec.field(name="userId", default=None)
-    version: int | None = None
+    version: Version | None = None
+    ref: Ref | None = None
 
 
 class RaiseHand(msgspec.Struct, frozen=True, tag="RAISE_HAND"):
     """Somebody wants to pilot, or no longer."""
 
     raised: bool = True
+    ref: Ref | None = None
 
 
 class TurnFlushed(msgspec.Struct, frozen=True, tag="turn.flushed"):
-    """The pilot sent all it had typed: what it sent before this counts."""
+    """Whoever loses the keyboard sent all they had typed: what they sent before this counts."""
 
     number: int | None = None
 

@@ -33,6 +33,7 @@ from edge.live.chat import ToSay
 from edge.live.commands import RoomCommands
 from edge.live.live_room import LiveRoom
 from edge.live.place import SeatedAdmission
+from edge.live.seen import Seen
 from edge.live.stage import Stage
 from edge.live.table import Relay
 from kernel.database import tenant_scope
@@ -80,7 +81,7 @@ class OwnRoom(NoApplication):
 
 
 class LiveDojos:
-    """The dojos' side of one live node. Implements `edge.live.live_room.House`."""
+    """The dojos' side of one live node. Implements `edge.live.house.House`."""
 
     def __init__(
         self,
@@ -118,6 +119,7 @@ class LiveDojos:
         self._lookout.start()
         self.own(self._hear_on(), "look at dojos that were rung for")
         self.own(self._write_leaves(), "write who left")
+        self.own(Seen(self.scope, self.open).run(), "say who is connected here")
 
     async def close(self) -> None:
         """Stop keeping up."""
@@ -227,7 +229,8 @@ class LiveDojos:
         del self._chats[room]  # nothing was awaited since it was found empty
 
     def left(self, room: UUID, user: UUID) -> None:
-        """Somebody's grace is over: the stay ends, and the seat is free unless they are elsewhere in the dojo."""
+        """Somebody's grace is over: the stay ends, unless another node has them, and the seat is free unless they are
+        elsewhere in the dojo."""
         try:
             self._leaves.put_nowait((room, user))
         except asyncio.QueueFull:
@@ -258,19 +261,19 @@ class LiveDojos:
         self._rung[tenant].update(rooms)
         self._news.set()
 
-    async def knock(self, tenant: UUID, seconds: float) -> None:
-        """Wait until the bell rings for a room of `tenant`, or for `seconds`."""
+    async def knock(self, room: UUID, seconds: float) -> None:
+        """Wait until the bell rings for `room`, or for `seconds`."""
         event = asyncio.Event()
-        self._knocks[tenant].add(event)
+        self._knocks[room].add(event)
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             pass
         finally:
-            self._knocks[tenant].discard(event)
-            if not self._knocks[tenant]:
-                del self._knocks[tenant]
+            self._knocks[room].discard(event)
+            if not self._knocks[room]:
+                del self._knocks[room]
 
     async def _hear_on(self) -> None:
         while True:
@@ -278,12 +281,14 @@ class LiveDojos:
             self._news.clear()
             rung, self._rung = self._rung, defaultdict(set)
             for tenant, rooms in rung.items():
-                for event in self._knocks.get(tenant, ()):
-                    event.set()
                 try:
                     await self._look(tenant, rooms & self.open.keys())
                 except Exception:  # the others must be looked at too
                     log.exception("a look at rooms that were rung for failed")
+                # The door comes last: whoever comes in finds the room as it is now.
+                for room in rooms & self._knocks.keys():
+                    for event in self._knocks[room]:
+                        event.set()
 
     async def _look_at_all(self) -> None:
         self._forget_unused()
@@ -325,7 +330,11 @@ class LiveDojos:
 
     def samples(self) -> Iterator[Sample]:
         """How much is open here, as metrics."""
-        people = sum(len(live.attendance.people) for live in self.open.values())
+        people = sum(
+            person.here or not person.elsewhere
+            for live in self.open.values()
+            for person in live.attendance.people.values()
+        )
         yield Sample("dojo_live_dojo_rooms", "dojos' rooms that are open", float(len(self.open)))
         yield Sample("dojo_live_people", "people in them, lost connections included", float(people))
         yield Sample(

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
-from collab_core.admission import Admission, Dialect, Refused
+from collab_core.admission import Dialect, Refused
+from collab_core.bus.messages import Origin
 from collab_core.closes import CloseCode
 from collab_core.member import Member, json_frame
 from collab_core.room import Room
-from edge.dojos.turns.watch import Watch
 from edge.live import incoming, outgoing
 from edge.live.attendance import Attendance
-from edge.live.chat import ToSay
+from edge.live.cursors import Cursors
+from edge.live.house import House
 from edge.live.incoming import (
     Auth,
     ChatMessage,
@@ -28,12 +30,11 @@ from edge.live.incoming import (
     Incoming,
     Ping,
     RunCode,
-    Selection,
 )
 from edge.live.json.json_code import JsonCode
-from edge.live.json.positions import BadPosition
 from edge.live.leaving import Leaving
 from edge.live.news import News
+from edge.live.other_nodes import OtherNodes
 from edge.live.outgoing import Message
 from edge.live.paced import Paced
 from edge.live.place import Place, SeatedAdmission, Standing
@@ -44,42 +45,6 @@ from edge.live.talk import Talk
 
 LIST_SECONDS: Final = 1.0
 """Shortest time between two lists of participants: in a class of two hundred somebody comes or goes all the time."""
-CURSORS_SECONDS: Final = 0.1
-"""Shortest time between two messages with cursors."""
-
-
-class House(Protocol):
-    """What is beyond the room: the database, other rooms, other nodes."""
-
-    @property
-    def watch(self) -> Watch:
-        """The turns of all rooms."""
-        ...
-
-    @property
-    def node(self) -> str:
-        """What this node is called there."""
-        ...
-
-    def say(self, room: UUID, said: ToSay) -> bool:
-        """Have a chat message stored and then shown; False if too many wait already."""
-        ...
-
-    def left(self, room: UUID, user: UUID) -> None:
-        """Somebody's grace is over."""
-        ...
-
-    async def renew(self, token: str, current: Admission) -> Admission:
-        """As `Authoriser.renew`."""
-        ...
-
-    def own(self, work: Coroutine[object, object, None], name: str) -> None:
-        """Run `work` as a task that ends with the node."""
-        ...
-
-    def closed(self, room: UUID) -> None:
-        """The room left this node."""
-        ...
 
 
 class LiveRoom:
@@ -97,16 +62,14 @@ class LiveRoom:
     ) -> None:
         self.room = room
         self.stage = stage
+        self._dojo = stage.shown
         self.attendance = Attendance()
         self._house = house
         self._now = monotonic
         self._wall = wall
         self.talk = Talk(stage.said, room.members, partial(house.say, stage.room), monotonic)
-        self._cursors: dict[UUID, CursorPosition] = {}
-        self._moved: dict[UUID, CursorPosition] = {}
         self._list_frame: bytes | None = None
         self._list = Paced(LIST_SECONDS, self._send_list)
-        self._pointer = Paced(CURSORS_SECONDS, self._send_cursors)
         self._leaving = Leaving(room.feed)
         self._renewing: set[int] = set()
         self._grace: asyncio.TimerHandle | None = None
@@ -120,8 +83,12 @@ class LiveRoom:
             roles_changed=self.list_changed,
             own=house.own,
         )
-        self._files = RoomFiles(room.log, stage.language)
+        self._files = RoomFiles(room.view, stage.language, self._files_changed)
         self.code = JsonCode(room, files=self._files, names=self._name, may_write=self.may_write, wall=wall)
+        self._cursors = Cursors(room, self.code.files, tell=self.tell_all, changed=self._forget_list)
+        self._others = OtherNodes(
+            room, self.attendance, changed=self._others_changed, came=self._cursors.node_came, monotonic=monotonic
+        )
 
     # The engine's questions
 
@@ -139,7 +106,8 @@ class LiveRoom:
         place, now = admission.place, self._now()
         changed = self.attendance.arrive(member.number, admission.user, admission.name, place, now)
         self.turns.joined(member)
-        member.say(outgoing.connected(admission, can_write=self.may_write(member), now=self._wall()))
+        self._greet(member, admission)
+        self._others.tell()
         if changed:
             self.list_changed()
         show(member, self._list_now())
@@ -148,6 +116,7 @@ class LiveRoom:
         self.talk.joined(member, place.since)
         if member.dialect is Dialect.JSON:
             self.code.joined(member)
+        self._cursors.joined(member)
 
     def left(self, member: Member) -> None:
         """A connection is gone. The person has left when the grace is over."""
@@ -155,9 +124,11 @@ class LiveRoom:
         self._leaving.forget(member)
         if member.dialect is Dialect.JSON:
             self.code.left(member)
+        self._cursors.left(member)
         user = member.admission.user
         if self.attendance.drop(member.number, user, self._now()):
             self.list_changed()
+        self._others.tell()
         self.turns.left(member)
         self._await_grace()
 
@@ -173,8 +144,20 @@ class LiveRoom:
         except Complaint as complaint:
             member.say(outgoing.error(complaint, ref))
 
+    def node_said(self, origin: Origin, payload: bytes) -> None:
+        """Who is connected there."""
+        self._others.said(origin, payload)
+
+    def node_left(self, origin: Origin) -> None:
+        """Whoever was connected there is not any more."""
+        self._others.left(origin)
+
+    def presence_taken(self) -> None:
+        self._cursors.presence_taken()
+
     def taken(self, author: UUID) -> None:
         self.code.taken(author)
+        self._cursors.taken(author)
 
     def flushed(self) -> None:
         self._files.flushed()
@@ -196,7 +179,10 @@ class LiveRoom:
     def close(self) -> None:
         """The room leaves this node."""
         self._list.stop()
-        self._pointer.stop()
+        self._files.close()
+        self.code.close()
+        self._cursors.close()
+        self._others.close()
         self._leaving.close()
         if self._grace is not None:
             self._grace.cancel()
@@ -210,11 +196,10 @@ class LiveRoom:
             case CodeUpdate():
                 if member.dialect is not Dialect.JSON:
                     raise Complaint("not_here", "CODE_UPDATE is for the dialect dojo.json.v1; send Yjs updates")
-                if (place := self.code.code_update(member, payload)) is not None:
-                    path, position = place
-                    self._moved_to(member.admission.user, CursorPosition(position, file=path))
+                if (spot := self.code.code_update(member, payload)) is not None:
+                    self._cursors.typed(member, spot)
             case CursorPosition():
-                self._move(member, message)
+                self._cursors.move(member, message)
             case ChatMessage():
                 self.talk.told(member, message)
             case RunCode():
@@ -231,27 +216,6 @@ class LiveRoom:
             case _:
                 self.turns.asked(member, message)
 
-    def _move(self, member: Member, cursor: CursorPosition) -> None:
-        places = [cursor.position]
-        if cursor.selection is not None:
-            places += [cursor.selection.start, cursor.selection.end]
-        for place in places:
-            incoming.check_place(place)
-        if member.dialect is Dialect.JSON:
-            try:
-                located = [self.code.locate(place, cursor.file, cursor.version) for place in places]
-            except BadPosition as error:
-                raise Complaint("bad_position", str(error)) from None
-            (path, position), *selection = located
-            between = Selection(*(place for _, place in selection)) if selection else None
-            cursor = CursorPosition(position, between, path)
-        self._moved_to(member.admission.user, cursor)
-
-    def _moved_to(self, user: UUID, cursor: CursorPosition) -> None:
-        self._cursors[user] = self._moved[user] = cursor
-        self._list_frame = None
-        self._pointer.want()
-
     def _name(self, user: UUID) -> str:
         person = self.attendance.people.get(user)
         return person.name if person is not None else ""
@@ -266,9 +230,14 @@ class LiveRoom:
             self._renewing.discard(member.number)
         if isinstance(renewed, SeatedAdmission):
             member.admission = renewed
-            member.say(outgoing.connected(renewed, can_write=self.may_write(member), now=self._wall()))
+            self._greet(member, renewed)
 
     # What everyone is told
+
+    def _greet(self, member: Member, admission: SeatedAdmission) -> None:
+        """Tell it what it is here."""
+        writes = self.may_write(member)
+        member.say(outgoing.connected(admission, self._dojo, can_write=writes, now=self._wall()))
 
     def tell_all(self, message: Message) -> None:
         """Tell everyone here who reads JSON. Whoever is behind is told what is true when it has caught up."""
@@ -283,6 +252,16 @@ class LiveRoom:
         self._list_frame = None
         self._list.want()
 
+    def _files_changed(self) -> None:
+        self.code.files_changed()
+
+    def _others_changed(self) -> None:
+        self.list_changed()
+        self._await_grace()
+
+    def _forget_list(self) -> None:
+        self._list_frame = None
+
     def _send_list(self) -> None:
         self._list_frame = None
         self._write_all(self._list_now())
@@ -291,19 +270,12 @@ class LiveRoom:
         if self._list_frame is None:
             now = self._now()
             for member in self.room.members.values():
-                person = self.attendance.people.get(member.admission.user)
-                if person is not None:
-                    person.active_at = max(person.active_at, member.heard)
+                self.attendance.heard(member.admission.user, member.heard)
             people = self.attendance.people.values()
             self._list_frame = json_frame(
-                outgoing.participant_list(people, self.turns.roles(), self._cursors, self._wall(), now)
+                outgoing.participant_list(people, self.turns.roles(), self._cursors.places, self._wall(), now)
             )
         return self._list_frame
-
-    def _send_cursors(self) -> None:
-        moved, self._moved = self._moved, {}
-        if moved:
-            self.tell_all(outgoing.cursors(moved))
 
     # Coming, going, being sent away
 
@@ -324,8 +296,7 @@ class LiveRoom:
 
     def _forget(self, user: UUID) -> None:
         self.talk.forget(user)
-        self._cursors.pop(user, None)
-        self._moved.pop(user, None)
+        self._cursors.forget(user)
 
     def heard(self, news: News, asked: Collection[UUID]) -> None:
         """What Postgres says now about this room, its dojo, and those of the people here that it was `asked` about."""
@@ -334,19 +305,39 @@ class LiveRoom:
             self._send_away(list(self.room.members.values()), CloseCode.NOT_FOUND, "ended")
             return
         for user in [user for user in self.attendance.people if user in asked]:
-            self._review(user, news.people.get(user))
+            self._review(user, news.people.get(user), news.left.get(user))
+        if news.dojo is not None and news.dojo != self._dojo:
+            self._dojo = news.dojo
+            for member in list(self.room.members.values()):
+                if isinstance(member.admission, SeatedAdmission):
+                    self._greet(member, member.admission)
 
-    def _review(self, user: UUID, standing: Standing | None) -> None:
+    def _review(self, user: UUID, standing: Standing | None, left_at: datetime | None) -> None:
         theirs = [member for member in self.room.members.values() if member.admission.user == user]
         if standing is None:
             self._send_away(theirs, CloseCode.FORBIDDEN, "removed")
-            self.turns.gone(user)
-            if self.attendance.remove(user):
-                self._forget(user)
-                self.list_changed()
+            self._gone(user)
+            return
+        left = [member for member in theirs if (place := place_of(member)) is not None and place.ended_by(left_at)]
+        self._send_away(left, CloseCode.LEFT, "left")
+        if left and len(left) == len(theirs):
+            self._gone(user)
             return
         for member in theirs:
             self._restand(member, standing)
+
+    def _gone(self, user: UUID) -> None:
+        """Without a grace."""
+        self.turns.gone(user)
+        if self.attendance.remove(user):
+            self._others.tell()
+            self._forget(user)
+            self.list_changed()
+
+    def unseat(self, user: UUID) -> None:
+        """The seat of somebody who is connected here was free for a while, and is another's by now."""
+        theirs = [member for member in self.room.members.values() if member.admission.user == user]
+        self._send_away(theirs, CloseCode.ROOM_FULL, "the dojo is full")
 
     def _restand(self, member: Member, standing: Standing) -> None:
         """The person became a host, a participant or an observer."""
@@ -357,9 +348,10 @@ class LiveRoom:
         renewed = replace(admission, place=place, can_write=place.can_write)
         member.admission = renewed
         self.turns.joined(member)
-        if self.attendance.move(member.number, admission.user, place):
+        self._others.tell()
+        if self.attendance.move(member.number, admission.user, place, self._now()):
             self.list_changed()
-        member.say(outgoing.connected(renewed, can_write=self.may_write(member), now=self._wall()))
+        self._greet(member, renewed)
 
     def _send_away(self, members: Sequence[Member], code: CloseCode, reason: str) -> None:
         for member in members:

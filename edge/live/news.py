@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from edge.dojos.states import Status
 from edge.live import chat
 from edge.live.chat import Said
+from edge.live.dojo_shown import DojoShown
 from edge.live.place import Standing
 
 _ROOMS: Final = (
-    "SELECT r.room_id, r.status AS room_status, d.dojo_id, d.status AS dojo_status"
+    "SELECT r.room_id, r.status AS room_status, d.dojo_id, d.name, d.status AS dojo_status"
     " FROM dojo_rooms r JOIN dojos d USING (tenant_id, dojo_id) WHERE r.tenant_id = $1 AND r.room_id = ANY($2::uuid[])"
 )
 _PEOPLE: Final = (
@@ -21,6 +23,11 @@ _PEOPLE: Final = (
     " WHERE tenant_id = $1 AND dojo_id = ANY($2::uuid[]) AND user_id = ANY($3::uuid[]) AND status = 'ADMITTED'"
 )
 
+_LEFT: Final = (
+    "SELECT room_id, user_id, max(left_at) AS left_at FROM dojo_room_participants"
+    " WHERE tenant_id = $1 AND room_id = ANY($2::uuid[]) AND user_id = ANY($3::uuid[]) AND by_choice"
+    " GROUP BY room_id, user_id"
+)
 _COMMANDS: Final = (
     "SELECT DISTINCT room_id FROM dojo_room_commands"
     " WHERE tenant_id = $1 AND room_id = ANY($2::uuid[]) AND done_at IS NULL"
@@ -33,8 +40,12 @@ class News:
 
     over: bool
     """The room or its dojo has ended, or is no more."""
+    dojo: DojoShown | None
+    """Unless it is gone."""
     people: Mapping[UUID, Standing]
     """Of those asked about, whoever may be there."""
+    left: Mapping[UUID, datetime]
+    """Of those asked about, when they said last that they leave."""
     said: Sequence[Said]
     """What was said lately, in the database's order."""
     commands: bool
@@ -50,6 +61,9 @@ async def read(
     standing: dict[UUID, dict[UUID, Standing]] = {dojo: {} for dojo in dojos}
     for row in await db.fetch(_PEOPLE, tenant, dojos, list(people)):
         standing[row["dojo_id"]][row["user_id"]] = Standing(row["role"])
+    left: dict[UUID, dict[UUID, datetime]] = {}
+    for row in await db.fetch(_LEFT, tenant, list(rooms), list(people)):
+        left.setdefault(row["room_id"], {})[row["user_id"]] = row["left_at"]
     said: dict[UUID, list[Said]] = {}
     for one in await chat.news(db, tenant, rooms, seconds):
         said.setdefault(one.room, []).append(one)
@@ -57,7 +71,9 @@ async def read(
     return {
         room: News(
             over=(row := found.get(room)) is None or row["room_status"] != "ACTIVE" or Status(row["dojo_status"]).over,
+            dojo=None if row is None else DojoShown(row["name"], Status(row["dojo_status"])),
             people={} if row is None else standing[row["dojo_id"]],
+            left=left.get(room, {}),
             said=said.get(room, ()),
             commands=room in asked,
         )

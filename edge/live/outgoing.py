@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from edge.live.attendance import Person
+from edge.live.dojo_shown import DojoShown
 from edge.live.incoming import Complaint, CursorPosition, Selection
 from edge.live.json.positions import Position
 from edge.live.place import SeatedAdmission, Standing
@@ -25,13 +26,15 @@ def unix_timestamp(seconds: float) -> str:
     return timestamp(datetime.fromtimestamp(seconds, UTC))
 
 
-def connected(admission: SeatedAdmission, *, can_write: bool, now: float) -> Message:
+def connected(admission: SeatedAdmission, dojo: DojoShown, *, can_write: bool, now: float) -> Message:
     """The first word to a newcomer: who and where it is. `now` is Unix seconds."""
     place = admission.place
     return {
         "type": "CONNECTION_STATUS",
         "status": "CONNECTED",
         "dojoId": str(place.dojo),
+        "dojoName": dojo.name,
+        "dojoStatus": dojo.status.value,
         "roomId": str(place.room),
         "userId": str(admission.user),
         "userName": admission.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -35,6 +36,8 @@ class Place:
     """Whether it is an administrator of the tenant, who may do what hosts may."""
     since: str = ""
     """The last chat message this client has, as it says."""
+    entered_at: datetime | None = None
+    """When it was let in, by the database's clock."""
 
     @property
     def standing(self) -> Standing:
@@ -45,6 +48,10 @@ class Place:
     def leads(self) -> bool:
         """Whether this person says whose turn it is."""
         return self.admin or self.granted is Standing.HOST
+
+    def ended_by(self, left_at: datetime | None) -> bool:
+        """Whether the person left at `left_at` what this connection came into."""
+        return left_at is not None and self.entered_at is not None and self.entered_at <= left_at
 
     @property
     def can_write(self) -> bool:

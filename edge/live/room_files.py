@@ -4,64 +4,80 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
-from pycrdt import Doc, Map
-
-from collab_core.engine import EngineRefused, panics_as_refusals
-from collab_core.log import RoomLog
+from collab_core.engine import EngineRefused
+from collab_core.view import View
 from edge.dojos.files import FILE_ROOT, FILES_MAP, files_of
 from edge.dojos.main_file import main_file
+from edge.live.json.open_files import ListedFile
+from edge.live.paced import Paced
 
 MOST: Final = 64
 """Files that JSON clients are told; the others are for clients with a document."""
+ENTRIES: Final = 1024
+"""Entries of the map that are looked at: a forged one of 100,000 would take 50 ms at each look."""
 LOOK_SECONDS: Final = 1.0
-"""Shortest time between two looks into the document: each loads it, in some 8 ms for an edited 100,000 characters."""
-_NAMES: Final = (FILES_MAP.encode(), FILE_ROOT.encode())
+"""Shortest time between two looks into the document. Typing does not change the files, and nothing cheaper than a look
+tells it from what does: an entry that is deleted or set again names neither the map nor the file."""
+REST: Final = 50
+"""How many times as long as a look took the next one waits: 100,000 forged root types take 0.3 s."""
 
 
 class RoomFiles:
-    """The paths of one room's files, the main one first."""
+    """The files of one room, the main one first. `changed` is called when they may be others than before, as long as
+    somebody asks for them."""
 
-    def __init__(self, log: RoomLog, language: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._log = log
-        self._main = main_file(language)
+    def __init__(
+        self, view: View, language: str, changed: Callable[[], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._view = view
+        self._main = ListedFile(main_file(language), language)
+        self._changed = changed
         self._now = monotonic
-        self._paths: Sequence[str] = ()
+        self._files: Sequence[ListedFile] = (self._main,)
         self._stale = True
-        self._read_at = float("-inf")
-        self._cursor = log.end
         self._asked = False
+        self._next = float("-inf")
+        """When it may look again."""
+        self._later = Paced(LOOK_SECONDS, self._look)
 
     def flushed(self) -> None:
-        """A piece joined the log. A new file names itself in it."""
-        cursor, self._cursor = self._cursor, self._log.end
-        asked, self._asked = self._asked, False
-        if not asked:
-            self._stale = True  # nobody wants to know: whoever does next looks
-        elif not self._stale and cursor < self._log.end:
-            piece = self._log.since(cursor)
-            self._stale = any(name in piece for name in _NAMES)
+        """The document was changed."""
+        self._stale = True
+        if self._asked:
+            self._later.want()
+        self._asked = False
 
-    def __call__(self) -> Sequence[str]:
-        """As of the last flush, or of at most `LOOK_SECONDS` before it."""
+    def __call__(self) -> Sequence[ListedFile]:
+        """As of now, or of at most `LOOK_SECONDS` before it."""
         self._asked = True
-        if self._stale and self._now() - self._read_at >= LOOK_SECONDS:
-            self._read_at = self._now()
-            self._stale = False
-            self._paths = self._read()
-        return self._paths
+        if self._stale and self._now() >= self._next:
+            self._read()
+        return self._files
 
-    def _read(self) -> Sequence[str]:
-        try:
-            with panics_as_refusals():
-                doc: Doc[Any] = Doc()
-                doc.apply_update(self._log.whole())
-                files: Map[Any] = doc.get(FILES_MAP, type=Map)
-                described: Any = files.to_py()
-                names = list(doc.keys())
-        except EngineRefused:
-            return self._paths or (self._main,)
-        texts = {name[len(FILE_ROOT) :]: "" for name in names if name.startswith(FILE_ROOT)}
-        paths = [file.path for file in files_of(described, texts)]
-        return tuple(paths[:MOST]) or (self._main,)
+    def close(self) -> None:
+        """The room leaves this node."""
+        self._later.stop()
+
+    def _look(self) -> None:
+        if self._stale and self._now() < self._next:
+            self._later.want()
+            return
+        if self._stale:
+            self._read()
+        self._changed()
+
+    def _read(self) -> None:
+        started = self._now()
+        self._stale = False
+        with suppress(EngineRefused):  # then they stay as they were: nobody can edit either
+            self._files = self._found()
+        ended = self._now()
+        self._next = ended + max(LOOK_SECONDS, REST * (ended - started))
+
+    def _found(self) -> Sequence[ListedFile]:
+        texts = (name.removeprefix(FILE_ROOT) for name in self._view.texts(FILE_ROOT))
+        files = files_of({**dict.fromkeys(texts), **self._view.entries(FILES_MAP, ENTRIES)}, {})
+        return tuple(ListedFile(file.path, file.language) for file in files[:MOST]) or (self._main,)

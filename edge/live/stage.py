@@ -7,11 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from collab_core.identity import RoomKey
+from edge.dojos.states import Status
 from edge.live import chat
 from edge.live.chat import Said
+from edge.live.dojo_shown import DojoShown
 
 _ROOM = (
-    "SELECT r.room_id, r.status, d.creator_id, d.language, d.initial_code"
+    "SELECT r.room_id, r.status, d.creator_id, d.language, d.initial_code,"
+    " d.name, d.status AS dojo_status"
     " FROM dojo_rooms r JOIN dojos d USING (tenant_id, dojo_id)"
     " WHERE r.tenant_id = $1 AND r.dojo_id = $2 AND (r.room_id = $3 OR ($3 IS NULL AND r.is_main))"
     " ORDER BY r.created_at LIMIT 1"
@@ -33,6 +36,7 @@ class Stage:
     creator: UUID
     language: str
     initial_code: str
+    shown: DojoShown
     said: tuple[Said, ...]
 
     @property
@@ -58,4 +62,5 @@ async def load(db: Any, tenant: UUID, dojo: UUID, room: UUID) -> Stage | None:
     if row is None or row["status"] != _ACTIVE:
         return None
     said = tuple(await chat.recent(db, tenant, room))
-    return Stage(tenant, dojo, room, row["creator_id"], row["language"], row["initial_code"], said)
+    shown = DojoShown(row["name"], Status(row["dojo_status"]))
+    return Stage(tenant, dojo, room, row["creator_id"], row["language"], row["initial_code"], shown, said)

@@ -1,14 +1,15 @@
 """Roles and turns of one open room, between its connections and `edge.dojos.turns.watch`.
 
-The watch holds the state and carries commands out; here is who is told of it, whose edits it lets through, and the end
-of a turn as the pilot's own connections see it.
+The watch holds the state and carries commands out; here is who is told of it, whose edits it lets through, and a
+handover as the connections see it that lose the keyboard.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -16,14 +17,16 @@ from msgspec.structs import replace
 
 from collab_core.admission import Dialect
 from collab_core.member import Member
+from edge.dojos.turns import actions
 from edge.dojos.turns import commands as c
-from edge.dojos.turns.commands import Command, Refused, Who
+from edge.dojos.turns.actions import MissingField
+from edge.dojos.turns.commands import SYSTEM, Applied, Command, Refused, Who
 from edge.dojos.turns.handover import Ending, Phase, ending
 from edge.dojos.turns.rights import may_write
-from edge.dojos.turns.state import Mode, TurnState
+from edge.dojos.turns.state import Mode, TurnState, loses
 from edge.dojos.turns.store import NoRoom, RoomTurns
 from edge.dojos.turns.view import TurnView, milliseconds, roles_view, turn_view
-from edge.dojos.turns.watch import TurnsAway, Watch
+from edge.dojos.turns.watch import TurnsAway
 from edge.live import outgoing
 from edge.live.incoming import Complaint, RaiseHand, RoleRequest, TurnFlushed, TurnRequest
 from edge.live.outgoing import Message
@@ -31,14 +34,6 @@ from edge.live.place import SeatedAdmission
 from edge.live.stage import Stage
 
 Request = TurnRequest | RoleRequest | RaiseHand | TurnFlushed
-
-_PLAIN: Final[Mapping[str, Command]] = {
-    "pause": c.Pause(),
-    "resume": c.Resume(),
-    "skip": c.Skip(),
-    "stop": c.Stop(),
-    "take": c.Take(),
-}
 
 
 class Relay:
@@ -52,12 +47,30 @@ class Relay:
             self.target(before, after)
 
 
+class Turns(Protocol):
+    """The turns of all rooms: `edge.dojos.turns.watch.Watch`, or what stands in for it."""
+
+    def now(self) -> datetime: ...
+
+    def held(self, tenant: UUID, room: UUID) -> RoomTurns | None: ...
+
+    def enter(self, tenant: UUID, room: UUID, user: UUID, *, able: bool) -> None: ...
+
+    def leave(self, tenant: UUID, room: UUID, user: UUID) -> None: ...
+
+    async def ask(
+        self, tenant: UUID, room: UUID, command: Command, who: Who = SYSTEM, expected: int | None = None
+    ) -> Applied | Refused: ...
+
+    def shut(self, tenant: UUID, room: UUID) -> None: ...
+
+
 class Table:
     """The turns of one room on this node."""
 
     def __init__(
         self,
-        watch: Watch,
+        watch: Turns,
         node: str,
         stage: Stage,
         relay: Relay,
@@ -89,12 +102,12 @@ class Table:
         if held is None:
             return False
         state = held.state
-        if state.mode is Mode.FREE:
+        if state.mode is Mode.FREE and state.handover is None:
             return True
         user, now = member.admission.user, self._watch.now()
         if not may_write(state, user, able=_able(member), now=now):
             return False
-        if self._ending is None or user != state.pilot or user in state.writers:
+        if self._ending is None or not loses(state, user) or user in state.writers:
             return True
         return self._ending.may_write(member.number, now)
 
@@ -119,7 +132,8 @@ class Table:
         user = member.admission.user
         self._watch.enter(self._stage.tenant, self._stage.room, user, able=self._able_here(user))
         held = self._held
-        if held is not None and held.state.handover is not None and held.state.pilot == user and _able(member):
+        # Who comes while free writing ends has nothing on its way.
+        if held is not None and held.state.mode is Mode.TURN and loses(held.state, user) and _able(member):
             self._let_finish(held, [member])
 
     def left(self, member: Member) -> None:
@@ -158,24 +172,17 @@ class Table:
         command = self._command(who, request)
         expected = None if isinstance(request, RaiseHand) else request.version
         if command is not None:
-            self._own(self._ask(member, command, who, expected), "turn request")
+            self._own(self._ask(member, command, who, expected, request.ref), "turn request")
 
     def _command(self, who: Who, request: TurnRequest | RoleRequest | RaiseHand) -> Command | None:
         if isinstance(request, RaiseHand):
             return c.Hand(request.raised)
         if isinstance(request, RoleRequest):
             return self._role(who, request)
-        if (plain := _PLAIN.get(request.action)) is not None:
-            return plain
-        if request.action == "start":
-            return c.Start(request.seconds)
-        if request.action == "hand_over":
-            if request.to is None:
-                raise Complaint("invalid_message", "hand_over needs `to`")
-            return c.HandOver(request.to)
-        if request.seconds is None:
-            raise Complaint("invalid_message", f"{request.action} needs `seconds`")
-        return c.Extend(request.seconds) if request.action == "extend" else c.Break(request.seconds)
+        try:
+            return actions.command(request.action, seconds=request.seconds, to=request.to, user=request.user_id)
+        except MissingField as missing:
+            raise Complaint("invalid_message", str(missing)) from None
 
     def _role(self, who: Who, request: RoleRequest) -> Command | None:
         """For oneself it is what is free, or given up; for somebody else, the host's to say."""
@@ -198,7 +205,9 @@ class Table:
             return c.SetRoles(copilot=None)
         return c.SetRoles(sensei=None) if user == state.sensei else None
 
-    async def _ask(self, member: Member | None, command: Command, who: Who, expected: int | None) -> None:
+    async def _ask(
+        self, member: Member | None, command: Command, who: Who, expected: int | None, ref: str | None = None
+    ) -> None:
         complaint: Complaint | None = None
         try:
             answer = await self._watch.ask(self._stage.tenant, self._stage.room, command, who, expected)
@@ -207,7 +216,7 @@ class Table:
         except (NoRoom, TurnsAway):
             complaint = Complaint("turns_unavailable", "roles and turns cannot be changed at the moment; try again")
         if complaint is not None and member is not None:
-            member.say(outgoing.error(complaint))
+            member.say(outgoing.error(complaint, ref))
 
     # What has changed
 
@@ -226,17 +235,19 @@ class Table:
                 self._cut = None
         elif self._ending is None or self._ending.turn_number != state.turn_number:
             self._ending = ending(state.turn_number, state.handover.cut_at, ())
-            self._let_finish(after, [m for m in self._members.values() if m.admission.user == state.pilot])
+            free = state.mode is Mode.FREE
+            losing = [member for member in self._members.values() if loses(state, member.admission.user)]
+            self._let_finish(after, [each for each in losing if (_writes(each) if free else _able(each))])
 
-    def _let_finish(self, held: RoomTurns, pilots: Sequence[Member]) -> None:
-        """The turn ends: tell the pilot's connections, and hear them out."""
+    def _let_finish(self, held: RoomTurns, losing: Sequence[Member]) -> None:
+        """The keyboard changes hands: tell the connections that lose it, and hear them out. Who cannot be told, having
+        a plain client or a socket that is full, gets the whole time."""
         handover = held.state.handover
         assert handover is not None
-        told = [member for member in pilots if _able(member) and not member.paused]
         waiting = self._ending.waiting if self._ending is not None else frozenset()
-        self._ending = ending(held.state.turn_number, handover.cut_at, waiting | {member.number for member in told})
+        self._ending = ending(held.state.turn_number, handover.cut_at, waiting | {member.number for member in losing})
         now = self._watch.now()
-        for member in told:
+        for member in losing:
             member.say(
                 {
                     "type": "turn.ending",
@@ -261,7 +272,7 @@ class Table:
         self._see_ending(cut=True)
 
     def _see_ending(self, *, cut: bool = False) -> None:
-        """Say that all the pilot's connections here have sent is in, once it is."""
+        """Say that all is in that connections here have sent which lose the keyboard, once it is."""
         held, over = self._held, self._ending
         if held is None or over is None or held.state.handover is None:
             return
@@ -284,7 +295,12 @@ class Table:
 
 def _able(member: Member) -> bool:
     """Whether it is a client that can take a turn: one that can be told that it is over."""
-    return member.dialect is not Dialect.YJS and member.admission.can_write
+    return member.dialect is not Dialect.YJS and _writes(member)
+
+
+def _writes(member: Member) -> bool:
+    """Whether it writes when everybody does."""
+    return member.admission.can_write
 
 
 def _roles(held: RoomTurns) -> Message:

@@ -97,6 +97,9 @@ class Door:
         if admission.user in self.revoked:
             raise Refused(CloseCode.UNAUTHENTICATED, "revoked")
 
+    def whose(self, request: UpgradeRequest) -> str:
+        return request.path.split("/")[1]
+
     async def admit(self, request: UpgradeRequest) -> Admission:
         _, tenant, room = request.path.split("/")
         if room == "closed":
@@ -145,7 +148,7 @@ class Live:
             journal, self.writer, limits=limits, tuning=tuning, metrics=self.metrics, applications=applications
         )
         self.door = Door()
-        self.server = LiveServer(self.hub, self.door, limits, self._plain)
+        self.server = LiveServer(self.hub, self.door, limits, self._plain, admission_share=tuning.admission_share)
         self.port = 0
         self._clients: list[Client] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -18,7 +19,7 @@ from collab_core.limits import Limits
 from collab_core.log import RoomLog
 from collab_core.member import Member
 from collab_core.metrics import EngineMetrics
-from collab_core.presence import Presence
+from collab_core.presence import Carried, Presence
 from collab_core.tuning import Tuning
 from collab_core.view import View
 from collab_core.wire import awareness, messages
@@ -53,6 +54,7 @@ class Case:
         self.view = View(self.log, Document(), self.metrics)
         self.presence = Presence(state_bytes=100, ids_per_member=2)
         self.flushes = 0
+        self.shown: list[Sequence[Carried]] = []
         self.broadcast = Broadcast(
             self.log,
             self.view,
@@ -60,6 +62,8 @@ class Case:
             tuning=tuning or Tuning(),
             metrics=self.metrics,
             flushed=self._flushed,
+            shown=self.shown.append,
+            clock=time.monotonic,
         )
         self.sockets = {1: Socket(), 2: Socket()}
         self.members = {number: self._member(number) for number in self.sockets}

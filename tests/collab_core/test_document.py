@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pycrdt import Array, Doc, Map, Text
+from pycrdt import Array, Doc, Map, Text, XmlFragment
 
 from collab_core.document import Document, delete_set_of, difference
 from collab_core.engine import EngineRefused, panics_as_refusals
@@ -108,3 +108,39 @@ def test_text_counts_as_the_peer_wrote_it() -> None:
     body += "aé😀日"
     assert Document(peer.get_update()).text("t") == "aé😀日"
     assert Document(peer.get_update()).state() == {9: 5}
+
+
+def test_which_root_texts_there_are() -> None:
+    peer = Doc[Any](client_id=9)
+    body = peer.get("file/b.py", type=Text)
+    body += "x"
+    empty = peer.get("file/a.py", type=Text)
+    empty += "x"
+    del empty[0:1]
+    peer["other"] = Text("x")
+    peer["file/map"] = Map({"k": 1})
+    assert Document(peer.get_update()).texts("file/") == ["file/b.py"]
+    assert Document().texts("file/") == []
+
+
+def test_a_root_map_of_whatever_shape() -> None:
+    peer = Doc[Any](client_id=9)
+    files: Map[Any] = Map({})
+    peer["files"] = files
+    files["dict"] = {"language": "python", "order": 1}
+    files["map"] = Map({"order": 2})
+    files["text"] = Text("hello")
+    files["fragment"] = XmlFragment()
+    files["inner"] = Map({"deep": XmlFragment()})
+    files["bytes"] = b"\x00"
+    files["nothing"] = None
+    files["gone"] = 1
+    del files["gone"]
+    document = Document(peer.get_update())
+    entries = document.entries("files", 100)
+    assert entries.keys() == {"dict", "map", "text", "fragment", "inner", "bytes", "nothing"}
+    assert (entries["dict"], entries["map"]) == ({"language": "python", "order": 1.0}, {"order": 2.0})
+    assert entries["inner"] is None
+    assert len(document.entries("files", 3)) == 3
+    assert document.state() == Document(document.encode()).state()
+    assert Document(HELLO).entries("t", 10) == Document().entries("files", 10) == {}

@@ -37,7 +37,7 @@ async def test_what_was_accepted_is_committed_before_anyone_is_closed() -> None:
 
 @on_uvloop
 async def test_closes_are_spread_over_time() -> None:
-    async with live(limits=Limits(closes_per_second=100)) as server:
+    async with live(limits=Limits(closes_share=0.1)) as server:
         clients = [await server.member(f"user{number}", room=f"room{number % 3}") for number in range(40)]
         closed_at: list[float] = []
 
@@ -48,13 +48,13 @@ async def test_closes_are_spread_over_time() -> None:
         watching = [asyncio.get_running_loop().create_task(watch(number)) for number in range(40)]
         await server.server.stop(10.0)
         await asyncio.gather(*watching)
-        assert 0.25 < max(closed_at) - min(closed_at) < 5.0
+        assert 0.9 < max(closed_at) - min(closed_at) < 5.0
         assert server.metrics.closes == {"restarting": 40}
 
 
 @on_uvloop
 async def test_many_closes_fit_into_the_time_there_is() -> None:
-    async with live(limits=Limits(closes_per_second=1)) as server:
+    async with live() as server:
         clients = [await server.member(f"user{number}") for number in range(50)]
         started = time.monotonic()
         await server.server.stop(1.0)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from collab_core.presence import FORGET_SECONDS, Presence
+from collab_core.presence import FORGET_SECONDS, SERVER, Presence
 from collab_core.wire.awareness import EMPTY, REMOVED, PresenceEntry, decode, encode
 from collab_core.wire.lib0 import WireError
 
@@ -331,3 +331,64 @@ def test_one_who_leaves_after_a_renewal_is_only_removed(presence: Presence) -> N
     presence.leave(1, 0.0)
     assert presence.heartbeat(0.0) == EMPTY
     assert decode(presence.broadcast()) == [entry(TAB, 2, REMOVED)]
+
+
+# What the server shows on behalf of members without presence
+
+
+def shown_id(presence: Presence) -> int:
+    [client] = presence.states()
+    return client
+
+
+def test_what_the_server_shows_is_everyones_to_see_and_raised_at_each_change(presence: Presence) -> None:
+    presence.show(1, HI, ())
+    client = shown_id(presence)
+    assert decode(presence.broadcast()) == [entry(client, 1, HI)]
+    presence.show(1, HI, ())
+    assert not presence.pending
+    presence.show(1, HO, ())
+    assert decode(presence.broadcast()) == [entry(client, 2, HO)]
+    assert decode(presence.everyone()) == [entry(client, 2, HO)]
+    assert seen(presence) == {client: (SERVER, HO)}
+
+
+def test_nobody_can_change_or_remove_what_the_server_shows(presence: Presence) -> None:
+    presence.show(1, HI, ())
+    client = shown_id(presence)
+    presence.broadcast()
+    for user, member in ((ANN, 1), (BEN, 2)):
+        show(presence, member, user, entry(client, 50, HO))
+        show(presence, member, user, entry(client, 51, REMOVED))
+    show(presence, 2, BEN, entry(TAB, 1))
+    show(presence, 2, BEN, entry(TAB, 2), entry(client, 52, HO))
+    assert seen(presence)[client] == (SERVER, HI)
+    assert presence.user_of(client) == SERVER
+    presence.leave(2, 0.0)
+    assert seen(presence) == {client: (SERVER, HI)}
+
+
+def test_what_the_server_shows_is_renewed_with_the_rest_and_ends_with_its_member(presence: Presence) -> None:
+    presence.show(1, HI, ())
+    client = shown_id(presence)
+    presence.broadcast()
+    assert decode(presence.heartbeat(0.0)) == [entry(client, 2)]
+    assert decode(presence.heartbeat(10.0)) == [entry(client, 3)]
+    presence.leave(1, 20.0)
+    assert decode(presence.broadcast()) == [entry(client, 3, REMOVED)]
+    assert presence.heartbeat(30.0) == EMPTY
+    presence.show(1, HI, ())
+    assert shown_id(presence) != client
+
+
+def test_the_servers_ids_are_free_ones(presence: Presence, monkeypatch: pytest.MonkeyPatch) -> None:
+    show(presence, 1, ANN, entry(TAB, 1))
+    drawn = iter([TAB, OTHER_TAB, THIRD])
+    monkeypatch.setattr("collab_core.presence.randbits", lambda _: next(drawn))
+    presence.show(2, HO, {OTHER_TAB: 5})
+    assert seen(presence) == {TAB: (ANN, HI), THIRD: (SERVER, HO)}
+
+
+def test_a_state_of_the_servers_is_bounded_too(presence: Presence) -> None:
+    presence.show(1, b'"' + b"x" * STATE_BYTES + b'"', ())
+    assert seen(presence) == {}

@@ -85,7 +85,7 @@ async def test_what_is_said_at_the_drain_may_fill_the_socket_again() -> None:
                 pass
 
         seat._connection = OneFrameAtATime()
-        room._broadcast.include(seat)
+        room.broadcast.include(seat)
         await ana.type("first")
         await until(lambda: seat.paused)
         await ana.type(" second")

@@ -51,7 +51,7 @@ class Host:
         self.expelled: list[CloseCode] = []
         writer = JournalWriter(MemoryJournal(), epoch=uuid4(), backlog_bytes=1 << 20, backlog_bytes_per_room=1 << 20)
         self.receipts = Receipts(writer.feed(ROOM, lambda _position: None))
-        self.waiting = Waiting(self.log, self.receipts, self, held_seconds=20.0)
+        self.waiting = Waiting(self.log, self.receipts, self, held_seconds=20.0, clock=time.monotonic)
         admission = Admission(ROOM, UUID(int=7), "Ann", can_write=True, expires_at=time.time() + 60)
         self.member = Member(1, admission, Dialect.DOJO_V1, Mute(), limits=Limits(), now=0.0)
 

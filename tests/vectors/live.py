@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from tests.peers import PEERS_FOLDER, node_executable
+from tests.node import PEERS_FOLDER, node_executable
 from tests.vectors import live_code, live_messages, live_refusals
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "vectors"

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 from collab_core.identity import RoomKey
 from collab_core.room import UNSAVED
 from collab_core.splice import Splice
+from edge.dojos.states import Status
 from edge.dojos.turns.state import Handover, Mode, TurnState
 from edge.dojos.turns.timer import Timer
 from edge.dojos.turns.view import milliseconds, roles_view, turn_view
 from edge.live import outgoing
 from edge.live.attendance import Attendance
 from edge.live.chat import Said
+from edge.live.dojo_shown import DojoShown
 from edge.live.incoming import Complaint, CursorPosition, Selection
 from edge.live.json.messages import Told
 from edge.live.json.positions import Position
@@ -73,7 +75,8 @@ def _client() -> list[Row]:
         row("run it in a language", {"type": "RUN_CODE", "language": "python", "file": "main.py", "ref": "18"}),
         row("turns, please", {"type": "TURN_REQUEST", "action": "start", "seconds": 300}),
         row("the turn, please, if it is as I saw it", {"type": "TURN_REQUEST", "action": "take", "version": 7}),
-        row("the turn is Ben's", {"type": "TURN_REQUEST", "action": "hand_over", "to": str(BEN)}),
+        row("the turn is Ben's", {"type": "TURN_REQUEST", "action": "hand_over", "to": str(BEN), "ref": "19"}),
+        row("Ben may write besides", {"type": "TURN_REQUEST", "action": "allow", "userId": str(BEN)}),
         row("more time", {"type": "TURN_REQUEST", "action": "extend", "seconds": 60}),
         row("I pilot", {"type": "ROLE_REQUEST", "role": "PILOT"}),
         row("Ben co-pilots", {"type": "ROLE_REQUEST", "role": "COPILOT", "userId": str(BEN), "version": 7}),
@@ -93,14 +96,19 @@ def _server() -> list[Row]:
 
     cursor = CursorPosition(Position(1, 4), Selection(Position(0, 0), Position(1, 4)), "main.py")
     said = Said(SAID, ROOM, ANA, NAMES[ANA], "Grüße 😀", AT)
+    shown = DojoShown("FizzBuzz", Status.ACTIVE)
     return [
-        row("first of all", outgoing.connected(_admission(), can_write=True, now=WALL)),
+        row("first of all", outgoing.connected(_admission(), shown, can_write=True, now=WALL)),
         row("sent away", outgoing.disconnected("removed")),
+        row("left, in another window", outgoing.disconnected("left")),
         row("who is here", _people(cursor)),
         row("cursors that moved", outgoing.cursors({ANA: cursor, BEN: CursorPosition(Position(0, 0))})),
         row("something said", said.message()),
         row("something said, as its author is told", said.message("17")),
         *(row(name, message) for name, message in _turns()),
+        row("which files there are, the main one first", {"type": "FILES", "files": [
+            {"path": "main.py", "language": "python"}, {"path": "notes.md", "language": None},
+        ]}, (JSON,)),
         *(row(name, message, (JSON,)) for name, message in _code()),
         row("nothing runs code", outgoing.not_run("18")),
         row("edits up to this seq are committed", {"type": "SAVED", "seq": 2}, (JSON,)),

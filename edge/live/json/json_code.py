@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
@@ -10,21 +11,19 @@ from collab_core.engine import EngineRefused
 from collab_core.intake import NotTaken
 from collab_core.member import Member
 from collab_core.room import Room
-from edge.live.json.applied import Applied
+from edge.dojos.files import FILE_ROOT
 from edge.live.json.difference import difference
+from edge.live.json.mark import mark as mark_of
 from edge.live.json.messages import BadMessage, CodeUpdate, Names, Told, read
-from edge.live.json.positions import BadPosition, Position, offset_of, position_of, splices_of
+from edge.live.json.open_files import NO_FILE, Files, ListedFile, OpenFiles, Spot
+from edge.live.json.positions import BadPosition, offset_of, splices_of
 from edge.live.json.reader import Flying, Reader, Refused
-from edge.live.json.rebase import carried
 from edge.live.json.shared_file import FILE_CHARACTERS, Edit, SharedFile, Step, result
 
-NO_FILE = "there is no such file"
+ARRIVAL_SECONDS = 0.15
+"""While another node has the room open, a newcomer's edits wait until then. What it sent there just before is here in
+20 ms as a rule: a flush, and a message."""
 TOO_LARGE = f"a file may have {FILE_CHARACTERS} characters"
-ROOT = "file/"
-"""Before a file's path: the name of its root text."""
-
-Files = Callable[[], Sequence[str]]
-"""The paths of a room's files, the main one first; asked at every flush."""
 
 
 class JsonCode:
@@ -42,43 +41,42 @@ class JsonCode:
     ) -> None:
         """`wall` is Unix time in seconds."""
         self._room = room
-        self._paths = files
+        self.files = OpenFiles(room.view, files)
         self._names = names
         self._may_write = may_write
         self._wall = wall
-        self._files: dict[str, SharedFile] = {}
         self._readers: dict[int, Reader] = {}
         self._unsaved: set[int] = set()
         """Readers with edits that are not committed."""
-        self._applied = Applied()
         self._taken = 0
         """Edits that joined the document, ever."""
-        self._stale: set[str] = set()
-        """Files that the document may have changed since they were read."""
-        self._outside: dict[UUID, None] = {}
-        """Who changed the document since, by other ways than this one."""
+        self._listed: Sequence[ListedFile] = ()
+        """The files that readers are told there are."""
 
     # What the room says
 
     def joined(self, member: Member) -> None:
         """A JSON client came: it is told every file."""
+        files = self._open()
         reader = self._readers[member.number] = Reader(member)
-        for path, file in self._open():
+        reader.ready_at = asyncio.get_running_loop().time() + ARRIVAL_SECONDS
+        self._tell_files(reader)
+        for path, file in files:
             if len(self._readers) == 1:  # nobody was told anything: nothing waits for a flush
                 file.flush()
             self._show(reader, path, file)
 
     def left(self, member: Member) -> None:
         """It went. Its edits stay known, should it come back and send one again."""
-        self._readers.pop(member.number, None)
+        reader = self._readers.pop(member.number, None)
+        if reader is not None and reader.held is not None:
+            reader.held.cancel()
         self._unsaved.discard(member.number)
 
     def taken(self, author: UUID) -> None:
         """An edit of `author`'s joined the document."""
         self._taken += 1
-        self._stale.update(self._files)
-        self._outside.pop(author, None)
-        self._outside[author] = None
+        self.files.taken(author)
 
     def flushed(self) -> None:
         """What had joined was sent to everyone with a document: now to everyone without."""
@@ -89,6 +87,11 @@ class JsonCode:
             step = file.flush()
             if step is not None and not file.too_large:
                 self._tell(path, step, Told(path, step, self._names, now))
+
+    def files_changed(self) -> None:
+        """The room may have other files than before."""
+        if self._readers and self.files.listed() != self._listed:
+            self._open()
 
     def committed(self, position: int) -> None:
         """The journal holds the first `position` edits."""
@@ -101,6 +104,12 @@ class JsonCode:
                 self._unsaved.discard(number)
             reader.tell_saved()
 
+    def close(self) -> None:
+        """The room leaves this node: no more timers."""
+        for reader in self._readers.values():
+            if reader.held is not None:
+                reader.held.cancel()
+
     def drained(self, member: Member) -> None:
         """The member takes messages again: it is told how things are now, not what they were meanwhile."""
         reader = self._readers.get(member.number)
@@ -109,7 +118,8 @@ class JsonCode:
         if reader.owed is not None:
             owed, reader.owed = reader.owed, None
             self._refuse(reader, *owed)
-        for path, file in self._files.items():
+        self._tell_files(reader)
+        for path, file in self.files.open().items():
             flying = reader.flying is not None and reader.flying.file == path and not self._waits(path, file)
             if flying or reader.told.get(path) != file.version:
                 self._show(reader, path, file)
@@ -117,15 +127,19 @@ class JsonCode:
 
     # What clients say
 
-    def code_update(self, member: Member, payload: bytes) -> tuple[str, Position] | None:
-        """A CODE_UPDATE of a JSON client. Returns its file and cursor, in the text as it is now, if it told one."""
+    def code_update(self, member: Member, payload: bytes) -> Spot | None:
+        """A CODE_UPDATE of a JSON client. Returns its cursor, in the text as it is now, if it told one."""
         reader = self._readers[member.number]
-        update = CodeUpdate()
         try:
             update = read(payload)
-            return self._update(reader, update)
         except BadMessage as error:
-            refused = Refused("bad_message", str(error))
+            self._refuse(reader, Refused("bad_message", str(error)), CodeUpdate())
+            return None
+        return self._take(reader, update)
+
+    def _take(self, reader: Reader, update: CodeUpdate) -> Spot | None:
+        try:
+            return self._update(reader, update)
         except BadPosition as error:
             refused = Refused("bad_position", str(error))
         except NotTaken as error:
@@ -137,69 +151,66 @@ class JsonCode:
         self._refuse(reader, refused, update)
         return None
 
-    def locate(self, position: Position, path: str | None = None, version: str | None = None) -> tuple[str, Position]:
-        """Where a cursor in a version (or else in the text as told) stands in the text now, and in which file.
-        Raises `BadPosition`."""
-        paths = self._paths()
-        path = path if path is not None else (paths[0] if paths else "")
-        if path not in paths:
-            raise BadPosition(NO_FILE)
-        try:
-            file = self._file(path)
-        except EngineRefused:
-            return path, position
-        place = file.versions.place_of(version or file.version)
-        if place is None:
-            raise BadPosition("the version is unknown")
-        offset = offset_of(file.versions.text_at(place), position)
-        for change in file.versions.since(place):
-            offset = carried(offset, change)
-        return path, position_of(file.text, offset)
-
-    def _update(self, reader: Reader, update: CodeUpdate) -> tuple[str, Position] | None:
-        paths = self._paths()
-        path = update.file if update.file is not None else (paths[0] if paths else "")
-        if path not in paths:
+    def _update(self, reader: Reader, update: CodeUpdate) -> Spot | None:
+        path = self.files.path(update.file)
+        if path is None:
             raise Refused("unknown_file", NO_FILE)
         reader.takes_edits = reader.takes_edits or update.base_version is not None
-        file = self._file(path)
+        file = self.files.get(path)
         if update.content is None and update.edits is None:
             self._ask(reader, path, file, update)
             return None
         author = reader.member.admission.user
-        before = self._applied.find(author, path, update)
+        mark = mark_of(author, path, update)
+        before = self._room.editing.known(author, mark)
         if before is not None:
             self._acknowledge(reader, path, file, update, before)
             return None
-        if update.base_version is not None and reader.flying is not None:
+        if update.base_version is not None and (reader.flying is not None or reader.held is not None):
             raise Refused("busy", "the edit before is not acknowledged yet")
         if file.too_large or len(update.content or "") > FILE_CHARACTERS:
             raise Refused("too_large", TOO_LARGE)
         if not self._may_write(reader.member):
             raise Refused("forbidden", "you may not write now", path)
+        if mark and self._early(reader, update):
+            return None
         edit = self._edit(reader, path, file, update)
         after = result(file.text, edit)
         if len(after) > FILE_CHARACTERS:
             raise Refused("too_large", TOO_LARGE)
         if edit.splices:
-            position = self._compose(author, path, edit)
+            position = self._compose(author, path, edit, mark)
             file.make(author, edit)
             reader.own[path] = file.versions.place
         else:
             position = self._room.feed.appended
-        self._applied.note(author, path, update, position)
+            self._room.marks.note(mark, position)
         self._acknowledge(reader, path, file, update, position)
-        return None if edit.cursor is None else (path, position_of(file.text, edit.cursor))
+        return None if edit.cursor is None else Spot(path, file.versions.place, edit.cursor)
 
-    def _compose(self, author: UUID, path: str, edit: Edit) -> int:
-        taken, stale, outside = self._taken, set(self._stale), dict(self._outside)
+    def _early(self, reader: Reader, update: CodeUpdate) -> bool:
+        """Whether the edit has to wait: it may be one that was sent to another node just before, and is on its way from
+        there. Then it is known when its time has come."""
+        loop = asyncio.get_running_loop()
+        wait = reader.ready_at - loop.time()
+        if wait <= 0 or not self._room.link.shared:
+            return False
+        reader.held = loop.call_later(wait, self._go_on, reader, update)
+        return True
+
+    def _go_on(self, reader: Reader, update: CodeUpdate) -> None:
+        reader.held = None
+        self._take(reader, update)
+
+    def _compose(self, author: UUID, path: str, edit: Edit, mark: bytes) -> int:
+        taken, kept = self._taken, self.files.kept()
         try:
-            position = self._room.compose(author, ROOT + path, edit.splices)
+            position = self._room.compose(author, FILE_ROOT + path, edit.splices, mark)
         except ValueError as error:  # the document says something else than it was read to say: read it again
-            self._stale.update(self._files)
+            self.files.forget_all()
             raise NotTaken("the text was changed meanwhile; try again") from error
         if self._taken == taken + 1:  # nothing else joined with it
-            self._stale, self._outside = stale, outside
+            self.files.restore(kept)
         return position
 
     def _edit(self, reader: Reader, path: str, file: SharedFile, update: CodeUpdate) -> Edit:
@@ -207,6 +218,8 @@ class JsonCode:
         if update.base_version is None:
             return self._guessed(reader, path, file, update)
         place = file.versions.place_of(update.base_version)
+        if place is None and update.content == file.text:
+            return Edit([])  # somebody has made it: most likely it is this one, sent again after it was forgotten
         if place is None:
             raise Refused("stale_version", "the base version is unknown; nothing was applied", path)
         if place < reader.own.get(path, 0):
@@ -314,7 +327,7 @@ class JsonCode:
         message: dict[str, object] = {"type": "ERROR", "code": refused.code, "message": str(refused)}
         if update.seq is not None:
             message["seq"] = update.seq
-        file = self._files.get(refused.path or "")
+        file = self.files.open().get(refused.path or "")
         if refused.path is not None and file is not None:
             message |= {"file": refused.path, "version": file.version, "content": file.told}
             reader.told[refused.path] = file.version
@@ -331,26 +344,38 @@ class JsonCode:
 
     def _waits(self, path: str, file: SharedFile) -> bool:
         """Whether a flush is to come that tells what the file has beyond `told`."""
-        return file.changed or path in self._stale
+        return file.changed or self.files.stale(path)
 
     # Files
 
     def _open(self) -> Iterable[tuple[str, SharedFile]]:
-        """All files as the document has them now; none while no document can be read."""
-        paths = self._paths()
-        for path in self._files.keys() - set(paths):
+        """All files as the document has them now; none while no document can be read. Readers are told which there are
+        if these are others than before."""
+        for path in self.files.gone():
             self._close(path)
         try:
-            return [(path, self._file(path)) for path in paths]
+            files = self.files.all()
         except EngineRefused:
             return []
-        finally:
-            self._outside = {}
+        listed = self.files.listed()
+        if listed != self._listed:
+            before, self._listed = {file.path for file in self._listed}, listed
+            new = [(path, file) for path, file in files if path not in before]
+            for _, file in new:
+                file.flush()  # nobody was told anything: nothing waits for it
+            for reader in list(self._readers.values()):
+                self._tell_files(reader)
+                for path, file in new:
+                    self._show(reader, path, file)
+        return files
+
+    def _tell_files(self, reader: Reader) -> None:
+        if reader.listed != self._listed and not reader.member.paused:
+            reader.listed = self._listed
+            reader.member.say({"type": "FILES", "files": self._listed})
 
     def _close(self, path: str) -> None:
         """The room has this file no longer."""
-        del self._files[path]
-        self._stale.discard(path)
         for reader in self._readers.values():
             flying = reader.flying
             if flying is not None and flying.file == path:
@@ -358,16 +383,6 @@ class JsonCode:
                 self._refuse(reader, Refused("unknown_file", NO_FILE), CodeUpdate(file=path, seq=flying.seq))
             for told in (reader.told, reader.shown, reader.sent, reader.own):
                 told.pop(path, None)
-
-    def _file(self, path: str) -> SharedFile:
-        """Raises `EngineRefused` if no document agrees with the room's bytes."""
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = SharedFile(self._room.view.text(ROOT + path))
-        elif path in self._stale:
-            file.read(self._room.view.text(ROOT + path), self._outside)
-        self._stale.discard(path)
-        return file
 
 
 def _checked(text: str, update: CodeUpdate) -> int | None:

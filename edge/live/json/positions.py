@@ -58,6 +58,11 @@ def position_of(text: str, offset: int) -> Position:
     return Position(text.count("\n", 0, start), units(text[start:offset]))
 
 
+def offset_at(text: str, unit: int) -> int:
+    """Code points before UTF-16 code unit `unit`, which is inside the text; of one inside a character, before it."""
+    return unit if text.isascii() else len(text.encode("utf-16-le")[: 2 * unit].decode("utf-16-le", "ignore"))
+
+
 def _line_start(text: str, line: int) -> int:
     """By halves, so that a text of nothing but line ends costs no more than another."""
     if line == 0:

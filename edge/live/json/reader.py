@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from asyncio import TimerHandle
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from collab_core.member import Member
 from edge.live.json.messages import CodeUpdate
+from edge.live.json.open_files import ListedFile
 
 
 class Refused(Exception):
@@ -33,6 +36,8 @@ class Reader:
     member: Member
     takes_edits: bool = False
     """Whether it named a version: from then on it gets edits. Others know nothing but whole content."""
+    listed: Sequence[ListedFile] = ()
+    """The files it was told there are."""
     told: dict[str, str] = field(default_factory=dict)
     """File -> the version it was told last."""
     shown: dict[str, str] = field(default_factory=dict)
@@ -42,6 +47,10 @@ class Reader:
     own: dict[str, int] = field(default_factory=dict)
     """File -> the place behind its last edit: a later one must start from a version that knows it."""
     flying: Flying | None = None
+    ready_at: float = 0.0
+    """By the event loop's clock: from when on its edits are taken at once."""
+    held: TimerHandle | None = None
+    """Takes the edit that came before that."""
     owed: tuple[Refused, CodeUpdate] | None = None
     """The last refusal, if its socket was full when it was due."""
     unsaved: deque[tuple[int, int]] = field(default_factory=deque)

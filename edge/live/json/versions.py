@@ -69,6 +69,11 @@ class Versions:
         self.mark()
 
     @property
+    def first(self) -> int:
+        """The earliest place that is remembered."""
+        return self._first
+
+    @property
     def place(self) -> int:
         """Where the text is now."""
         return self._first + len(self._changes)

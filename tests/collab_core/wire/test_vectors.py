@@ -13,7 +13,7 @@ from pycrdt import Doc
 from collab_core.wire import awareness, messages
 from collab_core.wire.lib0 import Reader, WireError, write_var_bytes, write_var_uint
 from collab_core.wire.update import Slice, compose, walk
-from tests.peers import PEERS_FOLDER, node_executable
+from tests.node import PEERS_FOLDER, node_executable
 from tests.vectors import (
     FOLDER,
     FrameVector,

@@ -177,11 +177,11 @@ class DojoApi:
 
 
 @asynccontextmanager
-async def serving_dojos(database: Database, redis: Redis) -> AsyncIterator[DojoApi]:
-    """The whole API in this process."""
+async def serving_dojos(database: Database, redis: Redis, master: MasterKeys | None = None) -> AsyncIterator[DojoApi]:
+    """The whole API in this process. `master`: of who served this database before."""
     settings = Settings(http_limits=UNLIMITED)
     settings = msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, trusted_proxies=1))
-    master = MasterKeys([os.urandom(32)])
+    master = master or MasterKeys([os.urandom(32)])
     pool = await create_pool(database.dsn("dojo_service"), name="test", statement_seconds=10.0, max_size=12)
     everything = await asyncpg.connect(database.dsn("postgres"))
     services = ApiServices(settings, pool=pool, redis=redis, master=master, room_key=SigningKey.generate())

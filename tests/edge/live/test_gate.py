@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from collab_core.admission import Admission, Authoriser, Refused, UpgradeRequest
+from collab_core.admission import Admission, Refused, UpgradeRequest
 from collab_core.closes import CloseCode
 from collab_core.identity import RoomKey
 from dojo.embedded.postgres import EmbeddedPostgres
@@ -108,11 +108,6 @@ async def refusal(gate: RoomGate, request: UpgradeRequest) -> CloseCode:
     assert not any(value in str(refused.value) for value in given if len(value) > 20)
     assert refused.value.__cause__ is None
     return refused.value.code
-
-
-async def test_it_is_the_engines_authoriser(gate: RoomGate) -> None:
-    port: Authoriser = gate
-    assert (await port.admit(upgrade())).user == ANA
 
 
 async def test_a_good_token_opens_the_room_it_is_for(gate: RoomGate) -> None:

@@ -13,7 +13,8 @@ import msgspec
 from pycrdt import Doc, Text, TransactionEvent, create_sync_message, create_update_message, handle_sync_message
 
 from collab_core.admission import Admission, Dialect
-from collab_core.application import NoApplication
+from collab_core.application import Applications, NoApplication
+from collab_core.bus.local import LocalExchange
 from collab_core.closes import CloseCode
 from collab_core.hub import Hub
 from collab_core.identity import RoomKey
@@ -24,7 +25,9 @@ from collab_core.limits import Limits
 from collab_core.member import Member
 from collab_core.metrics import EngineMetrics
 from collab_core.room import Room
+from collab_core.tuning import Tuning
 from edge.live.json.json_code import JsonCode
+from edge.live.json.open_files import ListedFile
 from tests.collab_core.live import CALM, tenant_of, user_of
 from tests.edge.live.json.thin_client import ThinClient
 
@@ -39,9 +42,10 @@ class CodeApplication(NoApplication):
         super().__init__(room)
         self.paths: Sequence[str] = ["main.py"]
         self.readonly: set[str] = set()
-        self.code = JsonCode(
-            room, files=lambda: self.paths, names=lambda user: f"<{user.hex[:4]}>", may_write=self.may_write
-        )
+        self.code = JsonCode(room, files=self._listed, names=lambda user: f"<{user.hex[:4]}>", may_write=self.may_write)
+
+    def _listed(self) -> Sequence[ListedFile]:
+        return tuple(ListedFile(path, None) for path in self.paths)
 
     def may_write(self, member: Member) -> bool:
         return super().may_write(member) and member.admission.name not in self.readonly
@@ -112,6 +116,8 @@ class Person:
         self.wire = wire
         self.thin = ThinClient()
         self.heard: list[dict[str, Any]] = []
+        self.files: list[list[str]] = []
+        """The paths of each FILES, which are no part of `heard`."""
 
     def tell(self, message: dict[str, Any] | bytes) -> None:
         payload = message if isinstance(message, bytes) else msgspec.json.encode(message)
@@ -120,6 +126,8 @@ class Person:
     def receive(self, count: int | None = None) -> list[dict[str, Any]]:
         """What came, given to the app."""
         messages = [msgspec.json.decode(payload) for payload in self.wire.take()]
+        self.files += [[file["path"] for file in m["files"]] for m in messages if m["type"] == "FILES"]
+        messages = [message for message in messages if message["type"] != "FILES"]
         for message in messages:
             self.thin.receive(message)
         self.heard += messages
@@ -184,18 +192,28 @@ class Author:
 
 
 class Scene:
-    def __init__(self, journal: Journal) -> None:
+    def __init__(
+        self, journal: Journal, applications: Applications, exchange: LocalExchange | None, tuning: Tuning
+    ) -> None:
         self.metrics = EngineMetrics()
+        self.epoch = uuid4()
+        self.bus = None if exchange is None else exchange.join(self.epoch)
         self.writer = JournalWriter(
             journal,
-            epoch=uuid4(),
+            epoch=self.epoch,
             backlog_bytes=1 << 20,
             backlog_bytes_per_room=1 << 20,
-            interval_seconds=CALM.commit_interval_seconds,
+            interval_seconds=tuning.commit_interval_seconds,
             unsaved_after=60.0,
         )
         self.hub = Hub(
-            journal, self.writer, limits=Limits(), tuning=CALM, metrics=self.metrics, applications=CodeApplication
+            journal,
+            self.writer,
+            limits=Limits(),
+            tuning=tuning,
+            metrics=self.metrics,
+            applications=applications,
+            bus=self.bus,
         )
         self.people: list[Person] = []
 
@@ -218,8 +236,10 @@ class Scene:
         room, member = await self.hub.join(admission, dialect, wire)
         return room, member, wire
 
-    async def person(self, name: str) -> Person:
+    async def person(self, name: str, thin: ThinClient | None = None) -> Person:
+        """A JSON client that comes; with `thin` one that comes back, with what its app knows."""
         person = Person(self, name, *await self._join(name, Dialect.JSON))
+        person.thin = thin or person.thin
         self.people.append(person)
         person.receive()
         return person
@@ -240,8 +260,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(journal: Journal | None = None) -> AsyncIterator[Scene]:
-    made = Scene(journal if journal is not None else MemoryJournal())
+async def scene(
+    journal: Journal | None = None,
+    applications: Applications = CodeApplication,
+    *,
+    exchange: LocalExchange | None = None,
+    tuning: Tuning = CALM,
+) -> AsyncIterator[Scene]:
+    """One node; those with one journal store and one `exchange` have the same room."""
+    made = Scene(journal if journal is not None else MemoryJournal(), applications, exchange, tuning)
     made.writer.start()
     try:
         yield made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from collab_core.journal.memory import MemoryJournal
-from edge.live.json.positions import BadPosition, Position
 from edge.live.json.versions import version_of
 from tests.collab_core.live import user_of
 from tests.edge.live.json.scene import LONG, scene, two, update
@@ -300,7 +299,7 @@ async def test_a_slow_client_is_told_the_last_refusal_with_the_text_of_then() ->
         assert (error["code"], error["seq"], error["content"]) == ("stale_version", 40, "ab")
 
 
-# Several files, and cursors
+# Several files
 
 
 async def test_each_file_has_its_own_versions() -> None:
@@ -337,17 +336,3 @@ async def test_an_edit_of_a_file_that_is_taken_away_is_answered() -> None:
         ana.type("hi there\n")
         await here.flushed()
         assert here.text == "hi there\n"
-
-
-async def test_a_cursor_is_carried_to_the_text_as_it_is_now() -> None:
-    async with scene() as here:
-        ana, _ = await two(here, "one\n😀two\n")
-        version = version_of("one\n😀two\n")
-        ana.type("zero\none\n😀two\n")
-        await here.flushed()
-        code = here.application.code
-        assert code.locate(Position(1, 2), "main.py", version) == ("main.py", Position(2, 2))
-        assert code.locate(Position(2, 2)) == ("main.py", Position(2, 2))
-        for wrong in ((Position(1, 1), None, version), (Position(0, 0), None, "gone"), (Position(0, 0), "no.py", None)):
-            with pytest.raises(BadPosition):
-                code.locate(*wrong)

@@ -87,8 +87,9 @@ class ThinClient:
         self.errors.append(message)
         if self.flight is None or message.get("seq") != self.flight["seq"]:
             return
-        self.sent = self.flight = None
+        sent, self.sent, self.flight = self.sent, None, None
         if "content" in message:
             self.shadow, self.version = message["content"], message["version"]
             stale = message["code"] == "stale_version"
-            self.text = merged(self.base, self.text, self.shadow) if stale else self.shadow
+            base = self.shadow if sent == self.shadow else self.base
+            self.text = merged(base, self.text, self.shadow) if stale else self.shadow
