@@ -63,14 +63,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 @pytest.fixture
 async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """A database without tables, owned by `dojo_owner`."""
-    async with _created(postgres, "template1") as database:
+    async with created(postgres, "template1") as database:
         yield database
 
 
 @pytest.fixture
 async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """A migrated database."""
-    async with _created(postgres, DATABASE) as database:
+    async with created(postgres, DATABASE) as database:
         yield database
 
 
@@ -103,7 +103,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @asynccontextmanager
-async def _created(server: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
+async def created(server: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
+    """A database of its own, for fixtures that live longer than a test."""
     database = Database(server, f"test_{next(_numbers)}")
     connection = await asyncpg.connect(server.dsn("postgres", "postgres"))
     try:

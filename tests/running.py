@@ -22,7 +22,7 @@ from dojo.data_directory import DataDirectory
 from dojo.names import tenant_id, user_id
 from kernel.tokens import SigningKey
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 """From start to the ready line: a first start makes the database, and the machine may be busy."""
 STOP_SECONDS = 30.0
 """From SIGTERM to the end: closes are spread over time, and the journal writes what it holds."""
@@ -52,6 +52,16 @@ class RunningDojo:
         self.live = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """For fixtures that live longer than an event loop."""
+        self.start_blocking()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_blocking()
 
     async def __aenter__(self) -> Self:
         await self.start()

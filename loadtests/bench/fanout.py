@@ -76,8 +76,8 @@ async def measure(
             member.announce(b'{"user":{"name":"Someone","color":"#30bced"}}')
         heartbeat = asyncio.create_task(keep_present(members))
         window = await _type(server, members, shape.rate, seconds, result)
-        await _all_arrived(rooms, saved=saved)
-        _work_out(rooms, window, result)
+        await all_arrived(rooms, saved=saved)
+        work_out(rooms, window, result)
         if saved:
             _work_out_saved(members, window, result)
         if compare and not result.problems:  # a server that is behind would keep the newcomer waiting as well
@@ -112,11 +112,11 @@ async def _type(
     gc.disable()
     try:
         begun = time.perf_counter()
-        await _press(writers, phases, period, begun, begun + WARM_UP_SECONDS)
+        await press(writers, phases, period, begun, begun + WARM_UP_SECONDS)
         meter = CpuMeter(server.pid)
         own = time.process_time()
         start = time.perf_counter()
-        late = await _press(writers, phases, period, start, start + seconds)
+        late = await press(writers, phases, period, start, start + seconds)
         end = time.perf_counter()
         share = meter.read()
         own = (time.process_time() - own) / (end - start)
@@ -133,7 +133,7 @@ async def _type(
     return start, end
 
 
-async def _press(
+async def press(
     writers: Sequence[Member], phases: Sequence[tuple[float, int]], period: float, start: float, end: float
 ) -> float:
     """Press keys until `end`; how late the latest was, in seconds."""
@@ -160,7 +160,7 @@ async def _press(
         cycle += period
 
 
-async def _all_arrived(rooms: Sequence[Sequence[Member]], *, saved: bool) -> None:
+async def all_arrived(rooms: Sequence[Sequence[Member]], *, saved: bool) -> None:
     """Wait until nothing is on its way any more, or `GRACE_SECONDS` have passed."""
     deadline = time.perf_counter() + GRACE_SECONDS
     for room in rooms:
@@ -189,7 +189,7 @@ def _saved_up_to(member: Member) -> list[int]:
     return [int(str(event["upTo"])) for _, event in member.events if event.get("type") == "saved"]
 
 
-def _work_out(rooms: Sequence[Sequence[Member]], window: tuple[float, float], result: Measured) -> None:
+def work_out(rooms: Sequence[Sequence[Member]], window: tuple[float, float], result: Measured) -> None:
     """Every delivery's latency, and whether each member got each update exactly once and in its author's order."""
     histogram = Histogram()
     start, end = window

@@ -98,6 +98,8 @@ class CpuMeter:
 
 def _program(command_line: str) -> str:
     """A short name: the Python module or script, or the executable."""
+    if "redis-server" in command_line.split(" ", maxsplit=1)[0]:
+        return "redis-server"
     if command_line.startswith("postgres:") or "/postgres" in command_line.split(" ", maxsplit=1)[0]:
         return "postgres"
     words = command_line.split(" ")

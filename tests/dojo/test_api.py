@@ -84,6 +84,14 @@ async def test_the_page_is_served_with_a_policy_that_lets_it_reach_the_sockets(c
     assert "script-src 'self';" in policy
 
 
+async def test_with_several_nodes_the_page_may_reach_each_of_them(tmp_path: Path) -> None:
+    several = load(None, {"DOJO_LIVE__PORT": "8081", "DOJO_LIVE__PUBLIC_URL": "wss://{hostname}.live.example.com"})
+    client = await client_of(several, tmp_path)
+    policy = (await client.get("/")).headers["Content-Security-Policy"]
+    assert "connect-src 'self' ws://127.0.0.1:8081 wss://*.live.example.com;" in policy
+    await client.close()
+
+
 async def test_files_with_a_hash_in_their_name_are_kept_and_others_asked_for_again(client: Client) -> None:
     asset = await client.get("/assets/index-abc.js")
     assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"

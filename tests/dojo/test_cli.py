@@ -106,7 +106,7 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
 def test_migrate_brings_an_embedded_database_up_to_date_once(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "dojo"), "migrate", "--data-dir", str(tmp_path / "d")]
     first = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (first.returncode, first.stdout.splitlines()[0]) == (0, "journal/0001_journal.sql"), first.stderr
+    assert (first.returncode, first.stdout.splitlines()[0]) == (0, "kernel/0001_tenants.sql"), first.stderr
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (second.returncode, second.stdout) == (0, "nothing to do\n"), second.stderr
 

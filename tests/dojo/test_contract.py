@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ AGAIN = "the API has changed: run `make openapi`, read what changed, and commit 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
     return contract.describe(contract.operations())
+
+
+def test_listing_the_operations_leaves_nothing_running() -> None:
+    before = set(threading.enumerate())
+    assert contract.operations()
+    assert set(threading.enumerate()) == before
 
 
 def test_the_committed_description_is_that_of_the_code() -> None:

@@ -34,7 +34,7 @@ def settings_for(database: DatabaseSettings) -> Settings:
         live=LiveSettings(port=0),
         database=database,
         trusted_keys=(msgspec.convert(KEY.public_jwk(), TrustedKey),),
-        limits=Limits(closes_per_second=1_000),
+        limits=Limits(closes_share=1.0),
         allowed_origins=("http://dojo.example",),
     )
 

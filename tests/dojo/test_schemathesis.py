@@ -83,10 +83,8 @@ class Somebody:
 
 @pytest.fixture(scope="module")
 def dojo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
-    server = RunningDojo(tmp_path_factory.mktemp("dojo") / "data", NO_LIMITS)
-    server.start_blocking()
-    yield server
-    server.stop_blocking()
+    with RunningDojo(tmp_path_factory.mktemp("dojo") / "data", NO_LIMITS) as running:
+        yield running
 
 
 @pytest.mark.parametrize("role", ["admin", "member"])

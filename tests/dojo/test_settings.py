@@ -53,8 +53,31 @@ def test_clients_are_told_the_advertised_address_if_there_is_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "address", "any_node"),
+    [
+        ("wss://{hostname}.live.example.com", "wss://n1.live.example.com", "wss://*.live.example.com"),
+        ("ws://127.0.0.1:{port}", "ws://127.0.0.1:9", "ws://127.0.0.1:*"),
+        ("wss://{hostname}:{port}", "wss://n1:9", "wss://*:*"),
+        ("wss://live.example.com:443", "wss://live.example.com:443", "wss://live.example.com:443"),
+    ],
+)
+def test_each_node_can_have_an_address_of_its_own(template: str, address: str, any_node: str) -> None:
+    live = load(None, {"DOJO_LIVE__PUBLIC_URL": template}).live
+    assert (live.node_url("n1", 9), live.every_node_url) == (address, any_node)
+
+
+def test_without_one_all_nodes_are_behind_the_same() -> None:
+    assert (Settings().live.node_url("n1", 9), Settings().live.every_node_url) == (None, None)
+
+
+@pytest.mark.parametrize(
     "env",
     [
+        {"DOJO_LIVE__PUBLIC_URL": "wss://live-{hostname}.example.com"},
+        {"DOJO_LIVE__PUBLIC_URL": "https://{hostname}.example.com"},
+        {"DOJO_LIVE__PUBLIC_URL": "wss://{hostname}.example.com/path"},
+        {"DOJO_LIVE__PUBLIC_URL": "wss://{name}.example.com"},
+        {"DOJO_LIVE__WEIGHT": "0"},
         {"DOJO_HTTP__PORT": "65536"},
         {"DOJO_LOG_LEVEL": "loud"},
         {"DOJO_TICKET_HOURS": "0"},

@@ -51,7 +51,7 @@ class Noted(Child):
 async def test_services_start_and_stop_in_order() -> None:
     log: list[str] = []
     a, b, c = (Service(name, Starts(name, log)) for name in "abc")
-    supervisor = Supervisor([[a], [b], [c]], stop_order=[b, c, a])
+    supervisor = Supervisor([[a], [b], [c]], stop_order=[[b], [c], [a]])
     await supervisor.start()
     pids = [service.pid for service in (a, b, c)]
     await supervisor.stop()

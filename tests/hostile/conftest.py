@@ -17,12 +17,8 @@ from tests.running import RunningDojo
 @pytest.fixture(scope="session")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
     """One server for all attacks: none may leave it worse than it was. It must end cleanly, without an error logged."""
-    running = RunningDojo(tmp_path_factory.mktemp("attacked"))
-    running.start_blocking()
-    try:
+    with RunningDojo(tmp_path_factory.mktemp("attacked")) as running:
         yield running
-    finally:
-        running.stop_blocking()
     assert [line for line in running.log_lines() if line["level"] in {"error", "critical"}] == []
 
 

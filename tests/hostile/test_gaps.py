@@ -29,13 +29,9 @@ GAPS = {
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
     """A server that waits for a gap's filling no longer than a second."""
-    running = RunningDojo(
-        tmp_path_factory.mktemp("impatient"),
-        {"DOJO_LIMITS__HELD_SECONDS": "1", "DOJO_ENGINE__HEARTBEAT_SECONDS": "0.3"},
-    )
-    running.start_blocking()
-    yield running
-    running.stop_blocking()
+    settings = {"DOJO_LIMITS__HELD_SECONDS": "1", "DOJO_ENGINE__HEARTBEAT_SECONDS": "0.3"}
+    with RunningDojo(tmp_path_factory.mktemp("impatient"), settings) as running:
+        yield running
 
 
 @pytest.mark.parametrize("update", GAPS.values(), ids=GAPS.keys())

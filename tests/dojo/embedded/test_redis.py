@@ -62,11 +62,11 @@ async def test_it_is_private_bounded_without_a_network_port_and_writes_nothing(t
         assert oct((tmp_path / "data" / "run").stat().st_mode & 0o777) == "0o700"
         assert oct((tmp_path / "data" / "run" / "redis.sock").stat().st_mode & 0o777) == "0o700"
         settings = await client.config_get("*")
-        assert settings["maxmemory"] == str(64 * 1024 * 1024)
+        assert settings["maxmemory"] == str(128 * 1024 * 1024)
         assert settings["maxmemory-policy"] == "noeviction"
         assert (settings["save"], settings["appendonly"]) == ("", "no")
-        assert "pubsub 8388608 4194304 10" in str(settings["client-output-buffer-limit"])
-        for number in range(60):
+        assert "pubsub 33554432 8388608 60" in str(settings["client-output-buffer-limit"])
+        for number in range(120):
             await client.set(str(number), b"x" * 1024 * 1024)
         with pytest.raises(OutOfMemoryError):
             await asyncio.gather(*(client.set(f"more {number}", b"x" * 1024 * 1024) for number in range(8)))

@@ -2,7 +2,8 @@
 import { GuestsNotAllowed, type GuestDesk } from '../page/ticket.ts'
 import { say } from '../page/wording.ts'
 import { TokenRefused, type Credential } from '../provider/index.ts'
-import { ApiProblem, ask, textIn } from './api.ts'
+import { ApiProblem } from './api.ts'
+import { liveUrlOf } from './live-url.ts'
 import { SessionEnded, type AccountSession } from './session.ts'
 
 const GUEST = 'guest'
@@ -10,14 +11,16 @@ const GUEST = 'guest'
 export class Entrance {
   readonly #session: AccountSession
   readonly #desk: GuestDesk
+  readonly #dojo: string | null
   #liveUrl: string | null = null
   /** As whom this window's document was filled. It must never reach the rooms of anybody else. */
   #entered: string | null = null
   #closed = false
 
-  constructor(session: AccountSession, desk: GuestDesk) {
+  constructor(session: AccountSession, desk: GuestDesk, dojo: string | null = null) {
     this.#session = session
     this.#desk = desk
+    this.#dojo = dojo
   }
 
   get liveUrl(): string {
@@ -41,7 +44,7 @@ export class Entrance {
     return this.#explained(async () => {
       const identity = await this.#session.resume()
       if (identity !== null) {
-        const [ticket, liveUrl] = await Promise.all([this.#session.ticket(), this.#fetchLiveUrl()])
+        const [ticket, liveUrl] = await Promise.all([this.#session.ticket(), liveUrlOf(this.#dojo)])
         this.#liveUrl = liveUrl
         this.#enter(identity)
         return { ticket }
@@ -68,10 +71,6 @@ export class Entrance {
     // Somebody else signed in while this one was on the way in.
     if (identity !== now || (this.#entered ?? identity) !== identity) throw new Error('somebody else is signed in now')
     this.#entered = identity
-  }
-
-  async #fetchLiveUrl(): Promise<string> {
-    return this.#liveUrl ?? textIn(await ask('/api/v1/config', { method: 'GET' }), 'liveUrl')
   }
 
   async #explained<T>(work: () => Promise<T>): Promise<T> {

@@ -78,7 +78,7 @@ class DojoPage {
     this.#api = new DojoApi(account.session)
     this.#rooms = new RoomsApi(account.session)
     this.#guests = new GuestGrants(dojo)
-    this.#entrance = new Entrance(account.session, this.#guests)
+    this.#entrance = new Entrance(account.session, this.#guests, dojo)
     this.#provider = new DojoProvider({
       liveUrl: () => this.#entrance.liveUrl,
       room: `dojo/${dojo}/${room ?? ''}`,

@@ -1,5 +1,6 @@
 /** A guest's way into one dojo: the grant that its join code gave, kept for this tab so that a reload is the same guest. */
 import { ApiProblem, ask, isRecord, textIn } from '../account/api.ts'
+import { liveUrlOf } from '../account/live-url.ts'
 import { say } from '../page/wording.ts'
 import { GuestsNotAllowed, type GuestDesk } from '../page/ticket.ts'
 import type { Credential } from '../provider/index.ts'
@@ -48,7 +49,11 @@ export class GuestGrants implements GuestDesk {
   async credential(): Promise<Credential> {
     const token = await this.token()
     try {
-      return { ticket: textIn(await ask('/api/v1/dojos/guests/tickets', { token }), 'ticket') }
+      // The node that was preferred when the guest came may be gone.
+      const asked = [ask('/api/v1/dojos/guests/tickets', { token }), liveUrlOf(this.#dojo)] as const
+      const [answer, liveUrl] = await Promise.all(asked)
+      this.#liveUrl = liveUrl
+      return { ticket: textIn(answer, 'ticket') }
     } catch (error) {
       if (error instanceof ApiProblem && error.status === 401) throw new NoWayIn()
       throw error
@@ -70,8 +75,8 @@ export async function joinAsGuest(joinCode: string, name: string): Promise<strin
   const answer = await ask('/api/v1/dojos/guests', { body: { joinCode, name } })
   const dojo = textIn(answer, 'dojoId')
   const seconds = isRecord(answer) ? Number(answer['expiresIn']) : 0
-  const liveUrl = textIn(await ask('/api/v1/config', { method: 'GET' }), 'liveUrl')
-  const grant: Grant = { token: textIn(answer, 'token'), liveUrl, expiresAt: Date.now() + seconds * 1000 }
+  const expiresAt = Date.now() + seconds * 1000
+  const grant: Grant = { token: textIn(answer, 'token'), liveUrl: textIn(answer, 'liveUrl'), expiresAt }
   sessionStorage.setItem(key(dojo), JSON.stringify(grant))
   return dojo
 }
