@@ -28,7 +28,8 @@ class FlushWindow:
         """Seconds until the next flush may start; 0 when it may start now."""
         return max(0.0, self._next - now)
 
-    def flushed(self, started: float, ended: float) -> None:
-        """A flush ran. The cost is smoothed over about four, so that one hiccup does not widen the window."""
+    def flushed(self, started: float, ended: float, times: int = 1) -> None:
+        """A flush ran, and costs the same `times` over, on other nodes. The cost is smoothed over about four, so that
+        one hiccup does not widen the window."""
         self._cost += (ended - started - self._cost) / 4
-        self._next = ended + min(self._ceiling, max(self._floor, self._cost * self._pause_per_cost))
+        self._next = ended + min(self._ceiling, max(self._floor, self._cost * times * self._pause_per_cost))

@@ -249,6 +249,7 @@ class Room:
 
     def _flushed(self) -> None:
         self.link.flushed()
+        self.broadcast.nodes = self.link.nodes
         self.application.flushed()
 
     def _builds_on(self, walked: Walk) -> None:

@@ -242,6 +242,11 @@ class Link:
         return not self._uncommitted and not self._own
 
     @property
+    def nodes(self) -> int:
+        """How many nodes have the room open, this one included."""
+        return 1 + len(self._origins)
+
+    @property
     def shared(self) -> bool:
         """Whether another node has the room open."""
         return len(self._origins) > 0

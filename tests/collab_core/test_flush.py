@@ -41,6 +41,16 @@ def test_a_busy_room_waits_as_long_as_its_flushes_take() -> None:
     assert flushes.delay(ended + 0.001) == pytest.approx(0.003, rel=1e-3)
 
 
+def test_a_room_on_three_nodes_waits_as_if_it_were_on_one() -> None:
+    flushes = window()
+    now = 0.0
+    for _ in range(60):
+        now += flushes.delay(now)
+        flushes.flushed(now, now + 0.001, 3)
+        now += 0.001
+    assert flushes.delay(now) == pytest.approx(0.003, rel=1e-3)
+
+
 def test_the_window_widens_to_the_ceiling_and_no_further() -> None:
     flushes = window()
     ended = busy(flushes, 0.500, 10)
