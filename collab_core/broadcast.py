@@ -54,7 +54,7 @@ class Broadcast:
         self._shown = shown
         self._now = clock
         self.nodes = 1
-        """How many nodes send the room's edits on: a room spread over three is not to cost thrice what it costs on one."""
+        """How many nodes send the room's edits on: a room spread over three is not to cost thrice what one costs."""
         self._live: dict[int, Callable[[bytes], None]] = {}
         """How to write to each member that gets every flush: synced, and its socket takes what it is given."""
         self._authors: set[int] = set()

@@ -20,10 +20,9 @@ from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
-import msgspec
-
 from collab_core.admission import Dialect, Refused
 from collab_core.closes import CloseCode
+from collab_core.commands import Commands
 from collab_core.handshake import (
     BadHandshake,
     PlainRequest,
@@ -66,18 +65,12 @@ class _State(Enum):
     CLOSED = auto()
 
 
-class _Command(msgspec.Struct):
-    """A JSON text frame of a `dojo.v1` client."""
-
-    type: str
-    token: str = ""
-
-
 class LiveConnection(asyncio.BufferedProtocol):
     """A member's socket. Implements `collab_core.member.Connection` and `collab_core.entrance.Newcomer`."""
 
     __slots__ = (
         "_asked",
+        "_commands",
         "_dialect",
         "_early",
         "_fd",
@@ -85,7 +78,6 @@ class LiveConnection(asyncio.BufferedProtocol):
         "_paused",
         "_ping",
         "_reader",
-        "_renewal",
         "_room",
         "_server",
         "_state",
@@ -110,7 +102,7 @@ class LiveConnection(asyncio.BufferedProtocol):
         self._room: Room | None = None
         self._member: Member | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._renewal: asyncio.Task[None] | None = None
+        self._commands = Commands(server)
 
     # asyncio's side
 
@@ -156,8 +148,7 @@ class LiveConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._state = _State.CLOSED
         self._cancel_timer()
-        if self._renewal is not None:
-            self._renewal.cancel()
+        self._commands.cancel()
         self._server.lost(self)
         if self._room is not None and self._member is not None:
             self._member.ended = True
@@ -344,33 +335,7 @@ class LiveConnection(asyncio.BufferedProtocol):
             self._expel(CloseCode.MALFORMED, "text frames need the subprotocol dojo.v1")
             return
         member.heard = time.monotonic()
-        try:
-            command = msgspec.json.decode(payload, type=_Command)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            _complain(member, "malformed_json", "not a JSON object with a type")
-            return
-        if command.type != "auth":
-            room.application.told(member, payload)
-        elif self._renewal is not None:
-            _complain(member, "busy", "a renewal is under way")
-        else:
-            self._renewal = self._server.own(self._renew(member, command.token), name="renew")
-
-    async def _renew(self, member: Member, token: str) -> None:
-        try:
-            member.admission = await self._server.authoriser.renew(token, member.admission)
-            admission = member.admission
-            member.say(
-                {
-                    "type": "renewed",
-                    "expiresAt": int(admission.expires_at * 1000),
-                    "canWrite": admission.can_write,
-                }
-            )
-        except Refused as refused:
-            _complain(member, "token_refused", refused.reason)
-        finally:
-            self._renewal = None
+        self._commands.take(room, member, payload)
 
     # Writing
 
@@ -426,8 +391,3 @@ class LiveConnection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _complain(member: Member, code: str, message: str) -> None:
-    kind = "error" if member.dialect.has_document else "ERROR"
-    member.say({"type": kind, "code": code, "message": message})

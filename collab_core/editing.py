@@ -78,7 +78,10 @@ class Editing:
             self._metrics.updates_known += 1
             self._receipts.place(member, number)
         elif not self._room.application.may_write(member):
-            self._refuse(member, CloseCode.FORBIDDEN, "read_only")
+            if answer and self._authorship.brings_back(member.admission.user, walked, now):
+                self._receipts.place(member, number)  # not theirs to bring, nor their fault: those who wrote it will
+            else:
+                self._refuse(member, CloseCode.FORBIDDEN, "read_only")
         elif not self._room.writable:
             self._receipts.wait(member, number)
         elif walked.sections and self._log.size + len(screened.accepted) > self._limits.document_bytes:

@@ -37,8 +37,8 @@ EXPELLED_AT_ONCE = 100
 
 CLOSES_SECONDS = 0.105
 """In which `Limits.closes_share` of the members are closed: 100 ms, and something for timers that are not exact."""
-TIMER_SECONDS = 0.002
-"""Pauses of the event loop are no shorter than a millisecond."""
+TIMER_SECONDS = 0.01
+"""Shortest pause between closes, which is rounded up to the whole milliseconds that the event loop's timers have."""
 
 LEARN_INLINE_ENTRIES = 512
 """Reading who wrote what out of more takes over 1.5 ms, and goes to a thread."""
@@ -350,7 +350,7 @@ class Hub:
         random.shuffle(members)
         usual = CLOSES_SECONDS / max(1, int(len(members) * self._limits.closes_share))
         while members:
-            # One by one rather than a share at a time, and what was late is not made up for: so no 100 ms, wherever
+            # Some at a time rather than a share, and what was late is not made up for: so no 100 ms, wherever
             # they begin, hold more than a share.
             pause = min(usual, max(0.0, ends - self._now()) / len(members))
             together = math.ceil(TIMER_SECONDS / pause) if pause > 0 else EXPELLED_AT_ONCE
@@ -358,7 +358,7 @@ class Hub:
                 room.expel(member, CloseCode.RESTARTING)
             del members[-together:]
             if members:
-                await asyncio.sleep(pause * together)
+                await asyncio.sleep(math.ceil(pause * together * 1000) / 1000)
 
 
 class _Early:

@@ -46,7 +46,7 @@ from kernel.tokens.room_ticket import TokenVerifier
 
 DRAIN_SECONDS = 11.0
 """From SIGTERM to the last close: half of it at most for what the journal has not taken, the rest for closes, which
-take 5.3 s for most numbers of members (10.4 s for 99). The supervisor waits 15 s."""
+take 5.5 s for most numbers of members (10.4 s for 99). The supervisor waits 15 s."""
 TOKENS_POOL = 4
 """Connections for revocations, keys and, while Redis is away, used tickets."""
 TOKENS_SECONDS = 2.0

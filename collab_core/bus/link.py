@@ -7,26 +7,27 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import random
-from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from collab_core.authorship import learn
 from collab_core.bus import messages
+from collab_core.bus.deletions import Deletions
 from collab_core.bus.healing import Healing, Step
+from collab_core.bus.host import Host
 from collab_core.bus.messages import Answer, Ask, Digest, Edits, Leaving, Origin, PackedRow, Presence, Present, Told
 from collab_core.bus.origins import Heard, Origins
+from collab_core.bus.other_rows import OtherRows
+from collab_core.bus.own_rows import MESSAGE_BYTES, ROWS_IN_A_MESSAGE, OwnRows, packed
+from collab_core.bus.pace import Pace
 from collab_core.bus.port import Bus
-from collab_core.bus.uncommitted import Name, Uncommitted
 from collab_core.identity import RoomKey
-from collab_core.journal import envelope
 from collab_core.journal.feed import Feed
-from collab_core.journal.port import Entry, Loaded, Row
+from collab_core.journal.port import Loaded, Row
 from collab_core.log import RoomLog
 from collab_core.marks import Marks
 from collab_core.merge import merge
@@ -34,20 +35,11 @@ from collab_core.metrics import EngineMetrics
 from collab_core.owners import Owners
 from collab_core.tuning import Tuning
 from collab_core.view import View
-from collab_core.wire.id_ranges import DeleteSet
 from collab_core.wire.messages import EMPTY_UPDATE
-from collab_core.wire.update import Walk, walk
+from collab_core.wire.update import Walk
 
 logger = logging.getLogger(__name__)
 
-MESSAGE_BYTES: Final = 1024 * 1024
-"""Largest message of edits or answers. Redis ends a subscriber that is 8 MiB behind for a minute; what does not fit is
-healed from the journal."""
-ROWS_IN_A_MESSAGE: Final = 512
-HELD_ROWS: Final = 1_024
-"""Rows of others that wait for something they build on. More of them are not worth keeping: all is asked for anew."""
-JOINED_ROWS: Final = 8_192
-"""Rows of others remembered as joined: a reading of the journal gives those of the last seconds again."""
 MISSING_SECONDS: Final = 60.0
 """So long after another node was lost without a word, or committed something since, it may only be cut off from the
 bus: what its members type is looked for in the journal, as if there were no bus."""
@@ -55,54 +47,6 @@ UNSURE_SECONDS: Final = 120.0
 """So long after another node was heard, members may come from it with what was lost with it."""
 
 _lives = itertools.count(1)
-
-
-class Host(Protocol):
-    """What the link needs of its room."""
-
-    def follow(self, entry: Entry, walked: Walk) -> bool:
-        """Another node took this edit: let it join here too. False if it lacks something."""
-        ...
-
-    def heal(self, update: bytes, owners: Owners) -> None:
-        """Let all that is new of this join. Whose structs it brings is in `owners`."""
-        ...
-
-    def present(self, origin: Origin, people: Sequence[Present]) -> None:
-        """These are connected to another node."""
-        ...
-
-    def absent(self, origin: Origin) -> None:
-        """Whoever was connected to that node is not any more."""
-        ...
-
-    def here(self) -> list[Present]:
-        """Those connected to this node."""
-        ...
-
-    def heard(self, origin: Origin, payload: bytes) -> None:
-        """The application on another node says something to this one's."""
-        ...
-
-    def composes(self, client: int) -> None:
-        """Another node's own document writes under this client id."""
-        ...
-
-    def composed(self, client: int) -> None:
-        """That node writes under it no more."""
-        ...
-
-    def composer(self) -> int:
-        """The client id of this node's own document; 0 if it has not written."""
-        ...
-
-    def orphaned(self) -> None:
-        """Another node is gone, without a word: its members may come here with what they alone have."""
-        ...
-
-    def read_journal(self) -> None:
-        """Read what the journal has that the room has not; then call `Link.read`."""
-        ...
 
 
 class Link:
@@ -140,32 +84,27 @@ class Link:
         self._now = clock
         self._dice = dice
         self._number = 0
-        self._outgoing: list[Row] = []
-        self._own: deque[Row] = deque()
-        """Rows of ours that are not committed."""
-        self._last_cut = feed.numbered
-        """The last number of ours. What this node had of the room before it opened it now is committed."""
         self._origins = Origins()
-        self._uncommitted = Uncommitted()
-        self._held: OrderedDict[Name, Row] = OrderedDict()
         self._healing = Healing(dice)
-        self._joined: OrderedDict[Name, None] = OrderedDict()
-        self._hash: tuple[int, bytes] = (-1, b"")
-        self._active_until = 0.0
-        self._adopted: set[Name] = set()
+        self._deletions = Deletions(log)
         self._missing: dict[UUID, float] = {}
         """Until when nodes that were lost without a word may be alive, and committing."""
         self._reading = False
         self._timer_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._digest_at = 0.0
-        self._audit_at = clock() + tuning.audit_seconds * dice()
+        self._pace = Pace(tuning, clock(), dice)
         self._closed = False
-        if bus.alone:
-            return
-        feed.on_cut = self._cut
+        self._own = OwnRows(feed)
+        self._others = OtherRows(
+            key,
+            host,
+            feed,
+            marks,
+            most_bytes=tuning.uncommitted_bytes,
+            metrics=metrics,
+            lacking=lambda: self._healing.lost(clock()),
+        )
         feed.on_written = self._written
-        feed.predecessors = self._uncommitted.through
 
     # What happens here
 
@@ -174,44 +113,28 @@ class Link:
         if self._bus.alone:
             return
         self._say(Ask(self._life, self._number, False, dict(self._log.state)))
-        self._digest_at = self._now() + self._tuning.digest_seconds * self._dice()
         self._schedule()
 
     def builds_on(self, walked: Walk) -> None:
         """An edit was taken here, and is in the feed: it must not be committed without what it builds on."""
-        if needed := self._uncommitted.needed_by(walked):
-            self._feed.follow(needed)
+        self._others.builds_on(walked)
 
     def flushed(self) -> None:
         """What had joined was sent to everyone here: now to the other nodes.
 
-        Most rooms are open on one node, and then nothing is said but that they are: a node that opens the room asks, and
-        is answered with what is not committed."""
+        Most rooms are open on one node, and then nothing is said but that they are: a node that opens the room asks,
+        and is answered with what is not committed."""
         if self._bus.alone:
             return
         self._active()
         if not self.shared:
-            self._outgoing.clear()
+            self._own.forget_untold()
             return
-        self._feed.cut()
-        rows, self._outgoing = self._outgoing, []
-        packed: list[PackedRow] = []
-        size = 0
-        for row in rows:
-            one = _pack(row)
-            if packed and (size + len(one.entries) > MESSAGE_BYTES or len(packed) == ROWS_IN_A_MESSAGE):
-                self._say_edits(packed)
-                packed, size = [], 0
-            packed.append(one)
-            size += len(one.entries)
-        if packed:
-            self._say_edits(packed)
-
-    def _say_edits(self, rows: list[PackedRow]) -> None:
-        self._number += 1
-        if sum(len(row.entries) for row in rows) > 2 * MESSAGE_BYTES:
-            return  # one large row: the others miss the number, and read it from the journal
-        self._say(Edits(self._life, self._number, self._committed, self._host.composer(), rows))
+        for rows in self._own.untold():
+            self._number += 1
+            if sum(len(row.entries) for row in rows) <= 2 * MESSAGE_BYTES:
+                self._say(Edits(self._life, self._number, self._own.committed, self._host.composer(), rows))
+            # else one large row: the others miss the number, and read it from the journal
 
     def presence(self, people: Sequence[Present]) -> None:
         """These came, went, moved or were renewed here."""
@@ -227,7 +150,7 @@ class Link:
 
     def leave(self) -> None:
         """The room is about to be closed here in order: nothing of it is uncommitted."""
-        self._say(Leaving(self._life, self._number, self._committed))
+        self._say(Leaving(self._life, self._number, self._own.committed))
 
     def close(self) -> None:
         """No more timers, no more calls."""
@@ -239,7 +162,7 @@ class Link:
     @property
     def settled(self) -> bool:
         """Whether nothing depends on this node remembering it."""
-        return not self._uncommitted and not self._own
+        return not self._others and not self._own
 
     @property
     def nodes(self) -> int:
@@ -253,7 +176,7 @@ class Link:
 
     def uncommitted(self, mark: bytes) -> int:
         """As `Uncommitted.marked`."""
-        return self._uncommitted.marked(mark)
+        return self._others.marked(mark)
 
     def unsure(self) -> bool:
         """Whether members may honestly have something of another node's that did not get here yet."""
@@ -263,12 +186,12 @@ class Link:
         """Messages may have been lost, both ways. It happens to all rooms at once: they spread out."""
         self._healing.unread(self._now(), self._tuning.digest_seconds)
         self._healing.lost(self._now())
-        self._digest_at = min(self._digest_at, self._now() + self._tuning.digest_seconds * self._dice() / 4)
+        self._pace.hurry(self._now(), self._tuning.digest_seconds / 4)
         self._schedule()
 
     def cut_off(self) -> None:
         """The bus is down: what others type comes from the journal now, and nobody else need be told."""
-        self._digest_at = min(self._digest_at, self._now() + self._tuning.digest_seconds * self._dice())
+        self._pace.hurry(self._now(), self._tuning.digest_seconds)
         self._schedule()
 
     def heal_soon(self) -> None:
@@ -300,7 +223,7 @@ class Link:
         except Exception:  # whatever another version of this program may say
             self._metrics.bus_refused += 1
             logger.exception("a message of the bus about room %s cannot be taken", self._key)
-        self._retry()
+        self._others.retry()
         self._schedule()
 
     def _take(self, origin: Origin, heard: Heard, message: messages.Message) -> None:
@@ -310,8 +233,8 @@ class Link:
         if isinstance(message, Edits):
             self._active()
             self._learn(origin, heard, message)
-            for packed in message.rows:
-                self._take_row(_unpack(self._key, packed))
+            for told in message.rows:
+                self._take_row(told)
         elif isinstance(message, Presence):
             self._host.present(origin, message.people)
         elif isinstance(message, Told):
@@ -329,7 +252,7 @@ class Link:
             self._learn(origin, heard, message)
             self._take_answer(origin, message)
         else:
-            self._uncommitted.committed(origin.epoch, message.committed)
+            self._others.committed(origin.epoch, message.committed)
             self._lose(origin, in_order=True)
         if not in_order:
             self._metrics.bus_gaps += 1
@@ -338,57 +261,23 @@ class Link:
     def _learn(self, origin: Origin, heard: Heard, message: Edits | Digest | Answer) -> None:
         if message.committed > heard.committed:
             heard.committed = message.committed
-            self._uncommitted.committed(origin.epoch, message.committed)
+            self._others.committed(origin.epoch, message.committed)
         if message.composer and message.composer != heard.composer:
             heard.composer = message.composer
             self._host.composes(message.composer)
 
-    def _take_row(self, row: Row) -> None:
-        name = (row.epoch, row.sequence)
-        if name in self._uncommitted or name in self._held or row.epoch == self._epoch:
+    def _take_row(self, told: PackedRow) -> None:
+        row = self._others.unpacked(told)
+        if row.epoch == self._epoch:
             return
-        if not self._join(row):
-            self._held[name] = row
-            self._healing.lost(self._now())
-            if len(self._held) > HELD_ROWS:
-                self._held.popitem(last=False)
-
-    def _join(self, row: Row) -> bool:
-        ranges: list[tuple[int, int, int]] = []
-        complete = True
-        for entry in row.entries:
-            walked = walk(entry.update)
-            ranges.extend((section.client, section.start, section.end) for section in walked.sections)
-            if self._host.follow(entry, walked):
-                self._marks.note(entry.mark)
-            else:
-                complete = False
-        if complete:
-            self._note_joined((row.epoch, row.sequence))
-            self._uncommitted.keep(row, ranges)
-            if self._uncommitted.size > self._tuning.uncommitted_bytes:
-                self._adopt(row.epoch)  # its node does not get it committed; our own feed is bounded, and says so
-        return complete
-
-    def _note_joined(self, name: Name) -> None:
-        self._joined[name] = None
-        if len(self._joined) > JOINED_ROWS:
-            self._joined.popitem(last=False)
-
-    def _retry(self) -> None:
-        """Look again at what waits, as long as something joins by it."""
-        moved = True
-        while moved and self._held:
-            moved = False
-            for name, row in list(self._held.items()):
-                if self._join(row):
-                    del self._held[name]
-                    moved = True
+        if not any(known.epoch == row.epoch for known, _ in self._origins):
+            self._origins.hear(Origin(row.epoch, 0), self._now())  # from now on it counts as silent
+        self._others.take(row)
 
     def _compare(self, origin: Origin, said: Digest | Answer) -> None:
         self._healing.claim(origin, said.state, self._log.state, self._now())
         # As maps: equal documents may have different bytes.
-        differs = said.state == self._log.state and said.deleted != self._deleted()
+        differs = said.state == self._log.state and said.deleted != self._deletions.hash
         self._healing.compare(origin, self._now(), differs=differs)
 
     def _answer(self, origin: Origin, asked: Ask) -> None:
@@ -396,12 +285,12 @@ class Link:
         self._feed.cut()
         rows: list[PackedRow] = []
         left = MESSAGE_BYTES
-        for row in (*self._uncommitted.all(), *self._own):
-            packed = _pack(row)
-            left -= len(packed.entries)
+        for row in (*self._others, *self._own):
+            one = packed(row)
+            left -= len(one.entries)
             if left < 0 or len(rows) == ROWS_IN_A_MESSAGE:
                 break
-            rows.append(packed)
+            rows.append(one)
         else:
             # Only with all that may not be committed: the asker takes the rest for durable.
             marks = self._marks.newest()
@@ -413,10 +302,10 @@ class Link:
         answer = Answer(
             self._life,
             self._number,
-            self._committed,
+            self._own.committed,
             self._host.composer(),
             dict(self._log.state),
-            self._deleted(),
+            self._deletions.hash,
             update,
             owners,
             rows,
@@ -430,11 +319,8 @@ class Link:
         if answer.update and answer.update != EMPTY_UPDATE:
             self._host.heal(answer.update, Owners.unpack(answer.owners))
             self._metrics.bus_heals += 1
-        for packed in answer.rows:
-            row = _unpack(self._key, packed)
-            if row.epoch != self._epoch and not any(known.epoch == row.epoch for known, _ in self._origins):
-                self._origins.hear(Origin(row.epoch, 0), self._now())  # from now on it counts as silent
-            self._take_row(row)
+        for told in answer.rows:
+            self._take_row(told)
         self._marks.absorb(answer.marks)
         self._host.present(origin, answer.people)
         self._healing.helped(origin)
@@ -447,9 +333,7 @@ class Link:
         self._reading = False
         if loaded is None or self._closed:
             return
-        rows = [
-            row for row in loaded.rows if row.epoch != self._epoch and (row.epoch, row.sequence) not in self._joined
-        ]
+        rows = [row for row in loaded.rows if row.epoch != self._epoch and not self._others.knows(row)]
         for row in rows:
             if row.epoch in self._missing:
                 self._missing[row.epoch] = self._now() + MISSING_SECONDS
@@ -461,29 +345,15 @@ class Link:
             self._host.heal(update, owners)
         self._marks.learn(entries)
         for row in loaded.rows:
-            name = (row.epoch, row.sequence)
-            self._uncommitted.written(name)
-            self._held.pop(name, None)
-            self._note_joined(name)
+            self._others.read(row)
         self._healing.read()
-        self._retry()
+        self._others.retry()
         self._schedule()
 
-    def _cut(self, row: Row) -> None:
-        self._own.append(row)
-        self._outgoing.append(row)
-        self._last_cut = row.sequence
-
     def _written(self, row: Row) -> None:
-        if row.epoch != self._epoch:
-            self._uncommitted.written((row.epoch, row.sequence))
-            return
-        while self._own and self._own[0].sequence <= row.sequence:
-            self._own.popleft()
+        (self._own if row.epoch == self._epoch else self._others).written(row)
 
-    @property
-    def _committed(self) -> int:
-        return self._own[0].sequence - 1 if self._own else self._last_cut
+    # Who is gone
 
     def _lose(self, origin: Origin, *, in_order: bool = False) -> None:
         heard = self._origins.get(origin)
@@ -495,36 +365,23 @@ class Link:
         self._healing.gone(origin)
         self._host.absent(origin)
         if not any(other.epoch == origin.epoch for other, _ in self._origins):
-            self._adopt(origin.epoch)
+            self._others.adopt(origin.epoch)
         if not in_order:
             self._metrics.bus_nodes_lost += 1
             self._healing.unread(self._now(), 1.0)
             self._host.orphaned()
 
-    def _adopt(self, epoch: UUID) -> None:
-        rows = self._uncommitted.of(epoch)
-        if rows:
-            logger.warning("room %s: %d rows of node %s are committed for it", self._key, len(rows), epoch)
-        for row in rows:
-            if (row.epoch, row.sequence) not in self._adopted:
-                self._adopted.add((row.epoch, row.sequence))
-                self._feed.adopt(row)
-                self._metrics.bus_rows_adopted += 1
-
     # The clock
 
     def _active(self) -> None:
-        now = self._now()
-        if now >= self._active_until and not self._bus.alone:  # it was quiet: the next digest is far away
-            self._digest_at = min(self._digest_at, now + self._tuning.digest_seconds * (0.8 + 0.4 * self._dice()))
+        if self._pace.active(self._now()):
             self._schedule()
-        self._active_until = now + self._tuning.active_seconds
 
     def _schedule(self) -> None:
         """Let the timer ring when something is due next."""
         if self._closed or self._bus.alone:
             return
-        due = self._digest_at if self._healing.due is None else min(self._digest_at, self._healing.due)
+        due = self._pace.digest_at if self._healing.due is None else min(self._pace.digest_at, self._healing.due)
         if self._timer is not None:
             if self._timer_at <= due:
                 return
@@ -536,13 +393,13 @@ class Link:
         self._timer = None
         now = self._now()
         self._missing = {epoch: until for epoch, until in self._missing.items() if now < until}
-        if now >= self._digest_at:
+        if now >= self._pace.digest_at:
             self._say_digest(now)
             self._look_after_others(now)
-            if self._cut_off or (now >= self._audit_at and now < self._active_until):
+            if self._cut_off or self._pace.audits(now):
                 # Without a bus slower than with it, but nobody is cut off from the others. With one, a look whether it
                 # carries what it seems to.
-                self._audit_at = now + self._tuning.audit_seconds * (0.5 + self._dice())
+                self._pace.audited(now)
                 self._read()
         step = self._healing.step(self._log.state, now)
         if step is Step.ASK:
@@ -557,14 +414,13 @@ class Link:
         return not self._bus.up or bool(self._missing)
 
     def _say_digest(self, now: float) -> None:
-        busy = now < self._active_until or not self.settled or self._healing.due is not None or self._cut_off
-        seconds = self._tuning.digest_seconds if busy else self._tuning.idle_digest_seconds
-        self._digest_at = now + seconds * (0.8 + 0.4 * self._dice())
+        self._pace.said(now, busy=not self.settled or self._healing.due is not None or self._cut_off)
         state = dict(self._log.state)
-        self._say(Digest(self._life, self._number, self._committed, self._host.composer(), state, self._deleted()))
+        committed, composer = self._own.committed, self._host.composer()
+        self._say(Digest(self._life, self._number, committed, composer, state, self._deletions.hash))
 
     def _look_after_others(self, now: float) -> None:
-        owed = self._uncommitted.epochs
+        owed = self._others.epochs
         for origin, heard in self._origins:
             # Whoever owes a commit is busy and says so every `digest_seconds`.
             limit = self._tuning.silent_node_seconds if origin.epoch in owed else 2.5 * self._tuning.idle_digest_seconds
@@ -590,28 +446,3 @@ class Link:
             return
         self._metrics.bus_out += 1
         self._bus.publish(self._key, messages.encode(self._epoch, message))
-
-    def _deleted(self) -> bytes:
-        """A hash of the delete set, worked out once per version of the room."""
-        version, hashed = self._hash
-        if version != self._log.version:
-            hashed = hash_of(self._log.deleted)
-            self._hash = (self._log.version, hashed)
-        return hashed
-
-
-def hash_of(deleted: DeleteSet) -> bytes:
-    """Eight bytes that are equal for equal delete sets, in whatever order they were made."""
-    digest = hashlib.blake2b(digest_size=8)
-    for client in sorted(deleted):
-        if ranges := list(deleted[client]):
-            digest.update(repr((client, ranges)).encode())
-    return digest.digest()
-
-
-def _pack(row: Row) -> PackedRow:
-    return PackedRow(row.epoch.bytes, row.sequence, envelope.encode(row.entries))
-
-
-def _unpack(key: RoomKey, packed: PackedRow) -> Row:
-    return Row(key, UUID(bytes=packed.epoch), packed.sequence, envelope.decode(packed.entries))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from bisect import bisect_left
+
+import pytest
 
 from collab_core.closes import CloseCode
+from collab_core.connection import LiveConnection
 from collab_core.journal.memory import MemoryJournal
 from collab_core.limits import Limits
 from tests.collab_core.live import live, on_each_loop, on_uvloop, until
@@ -50,6 +54,26 @@ async def test_closes_are_spread_over_time() -> None:
         await asyncio.gather(*watching)
         assert 0.9 < max(closed_at) - min(closed_at) < 5.0
         assert server.metrics.closes == {"restarting": 40}
+
+
+@on_each_loop
+async def test_at_most_two_percent_are_closed_in_any_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed_at: list[float] = []
+    close = LiveConnection.close
+
+    def noted(self: LiveConnection, code: CloseCode, reason: str) -> None:
+        closed_at.append(time.monotonic())
+        close(self, code, reason)
+
+    async with live() as server:
+        for number in range(150):
+            await server.enter(f"user{number}", room=f"room{number % 3}")
+        await until(lambda: server.metrics.members == 150)
+        monkeypatch.setattr(LiveConnection, "close", noted)
+        await server.server.stop(15.0)
+    assert len(closed_at) == 150
+    assert max(bisect_left(closed_at, begin + 0.1) - at for at, begin in enumerate(closed_at)) <= 3
+    assert 4.9 < closed_at[-1] - closed_at[0] < 10.0
 
 
 @on_uvloop

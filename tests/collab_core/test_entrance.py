@@ -46,7 +46,7 @@ async def test_past_the_bound_the_company_that_has_most_is_turned_away(one_at_a_
         first = await knock(server, "acme")
         await journal.held.wait()
         waiting = []
-        for number in range(3):
+        for _ in range(3):
             waiting.append(await knock(server, "acme"))
             await until(lambda: server.metrics.admissions_waiting == len(waiting))
         await turned_away(await knock(server, "acme"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 from collab_core.closes import CloseCode
+from collab_core.journal.memory import MemoryJournal, MemoryStore
 from tests.collab_core.client import presence, settled
 from tests.collab_core.live import live, on_uvloop
 
@@ -77,3 +80,29 @@ async def test_deleting_is_editing() -> None:
         await reader.update(reader.cut(0, 4))
         assert (await reader.until_closed()).code == CloseCode.FORBIDDEN
         assert server.text() == "keep this"
+
+
+@on_uvloop
+async def test_what_others_wrote_and_a_dead_node_had_not_committed_is_not_the_readers_fault() -> None:
+    store = MemoryStore()
+    async with live(journal=MemoryJournal(store)) as server:
+        ana, reader = await server.member("ana", dojo=True), await server.member("reader", write=False)
+        await ana.type("saved")
+        await ana.until(lambda: ana.saved == ana.sent)
+        kept = copy.deepcopy(store)
+        await ana.type(", shown")
+        await reader.until_text("saved, shown")
+    async with live(journal=MemoryJournal(kept)) as server:
+        back = await server.enter("reader", write=False)
+        back.doc.apply_update(reader.doc.get_update())
+        await back.until(lambda: back.step1s)
+        await back.sync()
+        await back.until_heard()
+        assert back.closed is None
+        assert server.text() == "saved"
+        await server.enter("ana")
+        author = await server.enter("ana")
+        author.doc.apply_update(ana.doc.get_update())
+        await author.until(lambda: server.text() == "saved, shown")
+        await back.type("mine")
+        assert (await back.until_closed()).code == CloseCode.FORBIDDEN

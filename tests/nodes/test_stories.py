@@ -14,6 +14,8 @@ from typing import Final
 import pytest
 
 from collab_core.bus.link import Link
+from collab_core.bus.other_rows import OtherRows
+from collab_core.bus.own_rows import OwnRows
 from tests.nodes.story import Story, client_ids
 from tests.nodes.virtual_time import run
 
@@ -70,19 +72,21 @@ def test_a_story_replays_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "instead"),
+    ("part", "what", "instead"),
     [
-        ("builds_on", lambda self, walked: None),
-        ("_adopt", lambda self, epoch: None),
-        ("_read", lambda self: None),
-        ("_compare", lambda self, origin, said: None),
-        ("_retry", lambda self: None),
-        ("_committed", property(lambda self: self._last_cut)),
+        (Link, "_read", lambda self: None),
+        (Link, "_compare", lambda self, origin, said: None),
+        (OtherRows, "builds_on", lambda self, walked: None),
+        (OtherRows, "adopt", lambda self, epoch: None),
+        (OtherRows, "retry", lambda self: None),
+        (OwnRows, "committed", property(lambda self: self._last)),
     ],
 )
-def test_the_stories_notice_what_is_left_out(what: str, instead: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stories_notice_what_is_left_out(
+    part: type, what: str, instead: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each part of the link is there because some story ends badly without it."""
-    monkeypatch.setattr(Link, what, instead)
+    monkeypatch.setattr(part, what, instead)
     logging.disable(logging.CRITICAL)
     try:
         with pytest.raises(AssertionError):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from collab_core.bus.link import MESSAGE_BYTES
+from collab_core.bus.own_rows import MESSAGE_BYTES
 from collab_core.identity import RoomKey
 from collab_core.journal.memory import MemoryStore
 from collab_core.room import Room
