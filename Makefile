@@ -5,6 +5,8 @@
 #   make setup   set up only (.venv, node_modules, the built page)
 #   make lint    linters, formatters, type checkers, import contract
 #   make bench   the benchmark suite
+#   make chaos   three nodes, a Redis and a Postgres fail while people type: make chaos SECONDS=60 SEED=1
+#   make soak    half an hour of typing on three nodes, whose memory is watched: make soak SECONDS=1800
 #   make fmt     format the code
 #   make openapi write docs/openapi.json and docs/roles.md anew, after a change of the API
 #   make clean   remove everything that was set up (not .dojo, where rooms are stored)
@@ -28,10 +30,10 @@ NPM := $(WITH_NODE) npm --no-update-notifier --no-audit --no-fund
 WEB_SOURCES := $(shell find edge/web -path edge/web/node_modules -prune -o -path edge/web/dist -prune -o -path edge/web/test -prune -o -type f -print 2>/dev/null)
 NODE_MANIFESTS := package.json $(wildcard package-lock.json edge/web/package.json tests/peers/package.json loadtests/peers/package.json)
 
-.PHONY: help setup run test lint bench fmt openapi clean chromium
+.PHONY: help setup run test lint bench chaos soak fmt openapi clean chromium
 
 help:
-	@sed -n '3,12s/^# \{0,1\}//p' Makefile
+	@sed -n '3,14s/^# \{0,1\}//p' Makefile
 
 setup: $(STAMPS)/page
 
@@ -51,6 +53,15 @@ lint: setup
 
 bench: setup
 	$(WITH_NODE) $(BIN)/python -m loadtests.bench $(ARGS)
+
+chaos: SECONDS ?= 60
+chaos: SEED ?= 1
+chaos: $(STAMPS)/python
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+soak: SECONDS ?= 1800
+soak: $(STAMPS)/python
+	$(BIN)/python -m tests.chaos --soak --seconds $(SECONDS) $(ARGS)
 
 openapi: $(STAMPS)/python
 	$(BIN)/dojo openapi > docs/openapi.json

@@ -7,9 +7,10 @@ RFC 6455 section 4 is `websockets`' part; ours is to bound it, to choose the dia
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request
@@ -24,6 +25,13 @@ MAX_REQUEST_BYTES = 16 * 1024
 _END = b"\r\n\r\n"
 _SILENT = logging.Logger("handshake", level=logging.CRITICAL + 1)
 """`websockets` logs request lines at debug level, and with them the token."""
+
+_TARGET = re.compile(
+    r"(?:https?://(?:\[[0-9A-Fa-f:.]+\]|[^/?#\[\]]+)(?::\d+)?)?"
+    r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?"
+)
+"""Origin form and absolute form (RFC 9112, 3.2). Not `urlsplit`, which keeps what it was given lately: a query may hold
+a token."""
 
 
 class BadHandshake(Exception):
@@ -77,20 +85,23 @@ def read_request(data: bytes) -> Upgrade | PlainRequest | None:
         raise BadHandshake(http_response(400, "text/plain", b"not a valid HTTP request"))
     request = events[0]
     try:
-        target = urlsplit(request.path)
-        query = dict(parse_qsl(target.query, keep_blank_values=True, max_num_fields=32))
+        target = _TARGET.fullmatch(request.path)
+        if target is None:
+            raise ValueError(request.path)
+        path = target["path"] or "/"
+        query = dict(parse_qsl(target["query"] or "", keep_blank_values=True, max_num_fields=32))
     except ValueError:
         raise BadHandshake(http_response(400, "text/plain", b"malformed query")) from None
     headers = _headers(request.headers)
     if "upgrade" not in headers:
-        return PlainRequest(target.path)
+        return PlainRequest(path)
     response = protocol.accept(request)
     answer = response.serialize()
     if response.status_code != 101:
         raise BadHandshake(answer)
     offered = tuple(name.strip() for name in headers.get("sec-websocket-protocol", "").split(",") if name.strip())
     dialect = _dialect(offered)
-    return Upgrade(UpgradeRequest(target.path, query, headers, offered), dialect, answer, data[end + len(_END) :])
+    return Upgrade(UpgradeRequest(path, query, headers, offered), dialect, answer, data[end + len(_END) :])
 
 
 def _dialect(offered: Sequence[str]) -> Dialect:

@@ -14,6 +14,7 @@ class Alone:
 
     up = True
     alone = True
+    behind = False
 
     async def subscribe(self, key: RoomKey, heard: Heard) -> None:
         """See the port."""

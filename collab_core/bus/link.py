@@ -174,6 +174,11 @@ class Link:
         """Whether another node has the room open."""
         return len(self._origins) > 0
 
+    @property
+    def behind(self) -> bool:
+        """Whether this process was held up, and others' edits of that time may not be here yet."""
+        return self.shared and self._bus.behind
+
     def uncommitted(self, mark: bytes) -> int:
         """As `Uncommitted.marked`."""
         return self._others.marked(mark)

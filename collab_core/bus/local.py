@@ -60,6 +60,8 @@ class LocalBus:
         self._interrupted: list[Callable[[], None]] = []
         self._on_down: list[Callable[[], None]] = []
         self._up = True
+        self.behind = False
+        """As after this node was held up; to be set by whoever plays that."""
 
     @property
     def up(self) -> bool:

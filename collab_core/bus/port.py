@@ -27,6 +27,12 @@ class Bus(Protocol):
         ...
 
     @property
+    def behind(self) -> bool:
+        """Whether others may have said something a while ago that is not heard yet, though the bus is up: this process
+        was held up, and has just gone on."""
+        ...
+
+    @property
     def alone(self) -> bool:
         """Whether there is no other node, and never will be."""
         ...

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from uuid import UUID
@@ -37,6 +38,8 @@ CONNECT_SECONDS: Final = 1.0
 """For both connections, with all that is said first on them."""
 BEAT_SECONDS: Final = 0.4
 """A connection that stands still is noticed after two to three of them."""
+BEHIND_SECONDS: Final = 1.2
+"""Three beats."""
 BEATS_UNHEARD: Final = 12
 """So many, some 5 s, while other messages come: what this node says and what it hears are not of the same Redis, or it
 hears everything that late."""
@@ -95,7 +98,9 @@ class RedisBus:
         self._answers = 0
         self._beat_due = False
         self._beats_unheard = 0
-        self._beat_at = 0.0
+        self._beats: deque[float] = deque()
+        """When those were sent that did not come back yet."""
+        self._heard_to = 0.0
         self._round_trip = 0.0
         self._published = 0
         self._dropped = 0
@@ -107,6 +112,12 @@ class RedisBus:
     def up(self) -> bool:
         """See the port."""
         return self._risen.is_set()
+
+    @property
+    def behind(self) -> bool:
+        """See the port. After this process was held up its sockets may be read in any order; its own beat comes after
+        all that others had said when it was sent."""
+        return self.up and time.monotonic() - self._heard_to > BEHIND_SECONDS
 
     async def subscribe(self, key: RoomKey, heard: Heard) -> None:
         """See the port. Waits for Redis to confirm it, `SUBSCRIBE_SECONDS` at most. Also when cancelled, it is
@@ -203,7 +214,7 @@ class RedisBus:
         batch = self._outgoing.take(WRITE_BYTES)
         if self._beat_due:
             self._beat_due = False
-            self._beat_at = time.monotonic()
+            self._beats.append(time.monotonic())
             batch.append(self._beat)
         if not batch:
             self._quiet.set()
@@ -264,7 +275,9 @@ class RedisBus:
         """What came on this node's own channel."""
         if not data:
             self._beats_unheard = 0
-            self._round_trip = time.monotonic() - self._beat_at
+            if self._beats:
+                self._heard_to = self._beats.popleft()
+                self._round_trip = time.monotonic() - self._heard_to
             if not self.up:
                 self._rise()
             return
@@ -349,6 +362,7 @@ class RedisBus:
         self._dropped += self._outgoing.clear() + self._in_flight
         self._in_flight = 0
         self._beats_unheard = 0
+        self._beats.clear()
         self._beat_due = False
         if was_up:
             _call(self._on_down)

@@ -37,6 +37,7 @@ class FickleBus:
     """One node's bus. `cut`: it is alone and may not know it; `known`: it knows."""
 
     alone = False
+    behind = False
 
     def __init__(self, air: Air, epoch: UUID) -> None:
         self.epoch = epoch

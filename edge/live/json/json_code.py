@@ -190,10 +190,11 @@ class JsonCode:
 
     def _early(self, reader: Reader, update: CodeUpdate) -> bool:
         """Whether the edit has to wait: it may be one that was sent to another node just before, and is on its way from
-        there. Then it is known when its time has come."""
+        there, or was sent to another one while this process stood still. Then it is known when its time has come."""
         loop = asyncio.get_running_loop()
-        wait = reader.ready_at - loop.time()
-        if wait <= 0 or not self._room.link.shared:
+        link = self._room.link
+        wait = ARRIVAL_SECONDS if link.behind else reader.ready_at - loop.time()
+        if wait <= 0 or not link.shared:
             return False
         reader.held = loop.call_later(wait, self._go_on, reader, update)
         return True

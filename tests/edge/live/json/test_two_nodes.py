@@ -276,3 +276,24 @@ async def test_people_who_move_between_nodes_lose_and_double_nothing(seed: int) 
         await here.until(done)
         assert sorted(people[0].thin.text) == sorted(words)
         assert here.nodes[0].text == here.nodes[1].text == people[0].thin.text
+
+
+async def test_a_node_that_was_held_up_hears_the_others_before_it_makes_an_edit() -> None:
+    """Ana's edit lay unread at a node that stood still; she sent it again to the other node."""
+    async with pair() as here:
+        ana, _ = await here.opened()
+        delayed: list[Callable[[], None]] = []
+        here.exchange.deliver = lambda _speaker, _hearer, delivery: delayed.append(delivery)
+        here.nodes[0].bus.behind = True
+        ana.type("ana's\n" + LONG)
+        back = await here.nodes[1].person("ana", ana.thin)  # and the old connection is half open
+        back.tell(ana.thin.flight or {})
+        await acknowledged(here, back)
+        assert here.nodes[1].text == "ana's\n" + LONG
+        assert here.nodes[0].text == LONG, "it waits for what the others said"
+        here.exchange.deliver = soon
+        for delivery in delayed:
+            delivery()
+        here.nodes[0].bus.behind = False
+        await here.agree()
+        assert here.nodes[0].text == here.nodes[1].text == "ana's\n" + LONG
