@@ -284,7 +284,9 @@ async def test_a_node_that_was_held_up_hears_the_others_before_it_makes_an_edit(
         ana, _ = await here.opened()
         delayed: list[Callable[[], None]] = []
         here.exchange.deliver = lambda _speaker, _hearer, delivery: delayed.append(delivery)
-        here.nodes[0].bus.behind = True
+        bus = here.nodes[0].bus
+        assert bus is not None
+        bus.behind = True
         ana.type("ana's\n" + LONG)
         back = await here.nodes[1].person("ana", ana.thin)  # and the old connection is half open
         back.tell(ana.thin.flight or {})
@@ -294,6 +296,6 @@ async def test_a_node_that_was_held_up_hears_the_others_before_it_makes_an_edit(
         here.exchange.deliver = soon
         for delivery in delayed:
             delivery()
-        here.nodes[0].bus.behind = False
+        bus.behind = False
         await here.agree()
         assert here.nodes[0].text == here.nodes[1].text == "ana's\n" + LONG
