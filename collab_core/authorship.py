@@ -101,14 +101,16 @@ class Authorship:
         return Standing.EARLY if client in self._written or client in self._composed else Standing.HEALS
 
     def brings_back(self, user: UUID, walked: Walk, now: float) -> bool:
-        """Whether a SyncStep2 of somebody who may not write brings what others wrote, and this node has lost or not
-        heard yet. Deletions do not say whose they are."""
-        if not (now < self._healing_until or self._unsure()):
-            return False
-        return all(
-            self.owners.knows(section.client) and self.owners.sole.get(section.client) != user
-            for section in walked.sections
-            if self._is_new(section) and section.client not in self._composed
+        """Whether a SyncStep2 of somebody who may not write brings what others wrote, and what may be on its way here:
+        from another node, or with those who wrote it. Deletions do not say whose they are."""
+        return (
+            (now < self._healing_until or self._unsure())
+            and self._patient(user, now)
+            and all(
+                self.owners.knows(section.client) and self.owners.sole.get(section.client) != user
+                for section in walked.sections
+                if self._is_new(section) and section.client not in self._composed
+            )
         )
 
     def _patient(self, user: UUID, now: float) -> bool:

@@ -79,7 +79,7 @@ class Editing:
             self._receipts.place(member, number)
         elif not self._room.application.may_write(member):
             if answer and self._authorship.brings_back(member.admission.user, walked, now):
-                self._receipts.place(member, number)  # not theirs to bring, nor their fault: those who wrote it will
+                self._room.expel(member, CloseCode.GAP)  # not theirs to bring, nor their fault: it will be here
             else:
                 self._refuse(member, CloseCode.FORBIDDEN, "read_only")
         elif not self._room.writable:

@@ -172,9 +172,9 @@ async def test_an_unknown_account_takes_as_long_as_a_wrong_password(hashing: Pas
     stored = await hashing.hash(GOOD)
 
     async def seconds(known: str | None, password: str) -> float:
-        started = time.perf_counter()
+        started = time.process_time()  # of all threads, and of nothing else that the machine does
         await hashing.verify(known, password)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     cases: dict[str, tuple[str | None, str]] = {
         "wrong": (stored, "wrong password"),

@@ -14,10 +14,10 @@ from tests.edge.web.window import SEEN_SECONDS, RoomWindow
 from tests.running import RunningDojo
 
 
-async def read_only_ticket(dojo: RunningDojo, room: str) -> dict[str, object]:
+async def read_only_ticket(dojo: RunningDojo, room: str, user: str = "watcher") -> dict[str, object]:
     """What the API would answer to somebody who may only watch."""
-    token = await dojo.token(tenant=EMBEDDED_TENANT, user="watcher", rooms=room, read_only=True)
-    return {"token": token, "userId": "watcher", "name": "Watcher", "expiresIn": 3600, "liveUrl": dojo.live}
+    token = await dojo.token(tenant=EMBEDDED_TENANT, user=user, rooms=room, read_only=True)
+    return {"token": token, "userId": user, "name": "Watcher", "expiresIn": 3600, "liveUrl": dojo.live}
 
 
 async def test_two_windows_type_into_one_text(open_window: OpenWindow) -> None:
@@ -158,7 +158,8 @@ async def test_edits_that_are_not_taken_are_given_back_as_a_draft(
     await ana.wait_status("offline")
     await ana.type(" refused")
     # Meanwhile Ana's right to edit has been taken away: the next ticket is one to watch with.
-    ticket = json.dumps(await read_only_ticket(fresh_dojo, room))
+    own = await ana.page.evaluate("() => Object.values(sessionStorage).map(JSON.parse).find(t => t.userId).userId")
+    ticket = json.dumps(await read_only_ticket(fresh_dojo, room, str(own)))
 
     async def give(route: Route) -> None:
         await route.fulfill(status=201, content_type="application/json", body=ticket)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from urllib.parse import quote
 
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import BrowserContext, Error, Locator, Page, expect
 
 SEEN_SECONDS = 20.0
 """Deadline for anything to show in a window: generous, since the machine may be busy with other windows."""
@@ -51,7 +51,13 @@ class RoomWindow:
         await self.page.keyboard.type(text)
 
     async def text(self) -> str:
-        return str(await self.page.evaluate(_TEXT))
+        """What the editor shows. Nothing, while the page goes from one address to another."""
+        try:
+            return str(await self.page.evaluate(_TEXT))
+        except Error as error:
+            if "navigation" not in error.message:
+                raise
+            return ""
 
     async def wait_text(self, wanted: str) -> None:
         deadline = time.monotonic() + SEEN_SECONDS
