@@ -223,6 +223,8 @@ class Link:
             epoch, message = messages.decode(data)
             self._missing.pop(epoch, None)
             origin = Origin(epoch, message.life)
+            if not self.shared:
+                self._pace.hurry(self._now(), self._tuning.digest_seconds)
             heard = self._origins.hear(origin, self._now())
             self._take(origin, heard, message)
         except Exception:  # whatever another version of this program may say
@@ -379,7 +381,7 @@ class Link:
     # The clock
 
     def _active(self) -> None:
-        if self._pace.active(self._now()):
+        if self._pace.active(self._now(), shared=self.shared):
             self._schedule()
 
     def _schedule(self) -> None:
@@ -419,7 +421,8 @@ class Link:
         return not self._bus.up or bool(self._missing)
 
     def _say_digest(self, now: float) -> None:
-        self._pace.said(now, busy=not self.settled or self._healing.due is not None or self._cut_off)
+        owes = self.shared and not self.settled
+        self._pace.said(now, shared=self.shared, busy=owes or self._healing.due is not None or self._cut_off)
         state = dict(self._log.state)
         committed, composer = self._own.committed, self._host.composer()
         self._say(Digest(self._life, self._number, committed, composer, state, self._deletions.hash))

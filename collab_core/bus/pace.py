@@ -19,21 +19,23 @@ class Pace:
         self._audit_at = now + tuning.audit_seconds * dice()
         self._active_until = 0.0
 
-    def active(self, now: float) -> bool:
-        """Somebody typed. True if the room was quiet, and its next digest was far away."""
+    def active(self, now: float, *, shared: bool) -> bool:
+        """Somebody typed. True if it is time to say sooner what the room has: it was quiet, and is on other nodes too
+        (`shared`). Nobody waits for the digests of a room that is on this node alone."""
         was_quiet = now >= self._active_until
         self._active_until = now + self._tuning.active_seconds
-        if was_quiet:
-            self.digest_at = min(self.digest_at, now + self._spread(self._tuning.digest_seconds))
-        return was_quiet
+        if not was_quiet or not shared:
+            return False
+        self.digest_at = min(self.digest_at, now + self._spread(self._tuning.digest_seconds))
+        return True
 
     def hurry(self, now: float, within: float) -> None:
         """Say it at a random moment `within` so many seconds, if not sooner."""
         self.digest_at = min(self.digest_at, now + within * self._dice())
 
-    def said(self, now: float, *, busy: bool) -> None:
+    def said(self, now: float, *, shared: bool, busy: bool) -> None:
         """It was said. `busy`: something is to be watched closely though nobody types."""
-        busy = busy or now < self._active_until
+        busy = busy or (shared and now < self._active_until)
         seconds = self._tuning.digest_seconds if busy else self._tuning.idle_digest_seconds
         self.digest_at = now + self._spread(seconds)
 

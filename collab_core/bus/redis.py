@@ -52,7 +52,10 @@ FLUSH_SECONDS: Final = 0.5
 QUEUE_MESSAGES: Final = 10_000
 QUEUE_BYTES: Final = 16 * 1024 * 1024
 WRITE_BYTES: Final = 256 * 1024
-"""Written at once. Then the answers are awaited, which take 0.1 ms, so that Redis gets no more than it takes."""
+"""Written at once."""
+IN_FLIGHT_MESSAGES: Final = 64
+"""Written and not answered, which takes 0.1 ms: no more are written then, so that Redis gets no more than it takes.
+Fewer would let a keystroke wait for the answer to the one before."""
 CHANNELS_AT_ONCE: Final = 500
 """In one SUBSCRIBE, so that Redis serves others in between."""
 
@@ -203,13 +206,13 @@ class RedisBus:
 
     def _speak_soon(self) -> None:
         """At the end of the event loop's turn, so that all that is said in it goes together."""
-        if not self._speaks_soon and not self._in_flight:
+        if not self._speaks_soon and self._in_flight < IN_FLIGHT_MESSAGES:
             self._speaks_soon = True
             asyncio.get_running_loop().call_soon(self._speak)
 
     def _speak(self) -> None:
         self._speaks_soon = False
-        if self._speaking is None or self._in_flight:
+        if self._speaking is None or self._in_flight >= IN_FLIGHT_MESSAGES:
             return
         batch = self._outgoing.take(WRITE_BYTES)
         if self._beat_due:
@@ -217,15 +220,16 @@ class RedisBus:
             self._beats.append(time.monotonic())
             batch.append(self._beat)
         if not batch:
-            self._quiet.set()
+            if not self._in_flight:
+                self._quiet.set()
             return
-        self._in_flight = len(batch)
+        self._in_flight += len(batch)
         self._speaking.write(b"".join(batch))
 
     def _answer(self, _receivers: Any) -> None:
         self._in_flight -= 1
         self._answers += 1
-        if not self._in_flight:
+        if not self._in_flight or self._outgoing:
             self._speak()
 
     # Listening
