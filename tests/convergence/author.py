@@ -12,7 +12,8 @@ PIECES = ("a", "word ", "\n    ", "é", "日本", "\U0001f600", "\U0001f469‍\U
 
 
 class Author:
-    """One document. `edited` is called with each update made here, never with one that was applied."""
+    """One document. `edited` is called with each update made here, never with one that was applied; without it the
+    author only reads. Close it: pycrdt holds its observers where the garbage collector cannot see them."""
 
     def __init__(self, client_id: int, edited: Callable[[bytes], None] | None = None) -> None:
         self.doc: Doc[Any] = Doc(client_id=client_id)
@@ -22,7 +23,13 @@ class Author:
         self.made: list[bytes] = []
         self._edited = edited
         self._applying = False
-        self._subscription = self.doc.observe(self._observed)
+        self._subscription = None if edited is None else self.doc.observe(self._observed)
+
+    def close(self) -> None:
+        """No more edits are noticed."""
+        if self._subscription is not None:
+            self.doc.unobserve(self._subscription)
+            self._subscription = None
 
     def _observed(self, event: object) -> None:
         if not self._applying:

@@ -266,3 +266,5 @@ class Simulation:
     def leave(self) -> None:
         for wire in (*self.wires, self.watcher):
             wire.leave()
+        for author in self.authors:
+            author.close()

@@ -158,6 +158,7 @@ class Person:
         if message["type"] == "reset":
             # The document has what may not be: start over with a new one, as the protocol says.
             self.resets += 1
+            self.author.close()
             self.author = Author(self._random.randrange(1, 2**32), self._made)
             self._sent, self._saved = [], 0
             self._ask()

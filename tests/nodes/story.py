@@ -254,6 +254,7 @@ class Story:
         """Nobody is left."""
         for person in self.people:
             person.drop()
+            person.author.close()
         for node in self.nodes:
             await node.kill()
 
