@@ -16,13 +16,14 @@ from uuid import UUID
 
 from collab_core.authorship import learn
 from collab_core.bus import messages
+from collab_core.bus.answers import Answers
 from collab_core.bus.deletions import Deletions
 from collab_core.bus.healing import Healing, Step
 from collab_core.bus.host import Host
 from collab_core.bus.messages import Answer, Ask, Digest, Edits, Leaving, Origin, PackedRow, Presence, Present, Told
 from collab_core.bus.origins import Heard, Origins
 from collab_core.bus.other_rows import OtherRows
-from collab_core.bus.own_rows import MESSAGE_BYTES, ROWS_IN_A_MESSAGE, OwnRows, packed
+from collab_core.bus.own_rows import MESSAGE_BYTES, OwnRows
 from collab_core.bus.pace import Pace
 from collab_core.bus.port import Bus
 from collab_core.identity import RoomKey
@@ -75,9 +76,7 @@ class Link:
         self._epoch = epoch
         self._life = next(_lives)
         self._log = log
-        self._view = view
         self._feed = feed
-        self._owners = owners
         self._marks = marks
         self._tuning = tuning
         self._metrics = metrics
@@ -103,6 +102,9 @@ class Link:
             most_bytes=tuning.uncommitted_bytes,
             metrics=metrics,
             lacking=lambda: self._healing.lost(clock()),
+        )
+        self._answers = Answers(
+            host, log, view, owners, marks, own=self._own, others=self._others, deletions=self._deletions
         )
         feed.on_written = self._written
 
@@ -288,37 +290,7 @@ class Link:
         self._healing.compare(origin, self._now(), differs=differs)
 
     def _answer(self, origin: Origin, asked: Ask) -> None:
-        update = owners = marks = b""
-        self._feed.cut()
-        rows: list[PackedRow] = []
-        left = MESSAGE_BYTES
-        for row in (*self._others, *self._own):
-            one = packed(row)
-            left -= len(one.entries)
-            if left < 0 or len(rows) == ROWS_IN_A_MESSAGE:
-                break
-            rows.append(one)
-        else:
-            # Only with all that may not be committed: the asker takes the rest for durable.
-            marks = self._marks.newest()
-            if asked.wanted:
-                update = self._view.difference(asked.state)
-                owners = self._owners.since(asked.state).pack()
-        if len(update) + len(owners) > left:
-            update = owners = b""
-        answer = Answer(
-            self._life,
-            self._number,
-            self._own.committed,
-            self._host.composer(),
-            dict(self._log.state),
-            self._deletions.hash,
-            update,
-            owners,
-            rows,
-            self._host.here(),
-            marks,
-        )
+        answer = self._answers.to(asked, self._life, self._number)
         self._metrics.bus_out += 1
         self._bus.send(origin.epoch, self._key, messages.encode(self._epoch, answer))
 

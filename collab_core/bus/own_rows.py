@@ -41,6 +41,10 @@ class OwnRows:
         self._untold.append(row)
         self._last = row.sequence
 
+    def cut(self) -> None:
+        """What gathered until now is a row, too."""
+        self._feed.cut()
+
     def written(self, row: Row) -> None:
         """This one and all before it are committed."""
         while self._uncommitted and self._uncommitted[0].sequence <= row.sequence:
