@@ -32,7 +32,7 @@ from kernel.telemetry import Sample
 
 SUBSCRIBE_SECONDS: Final = 0.25
 """For the confirmation of a room. It takes some 0.2 ms; a room is not kept closed for a Redis that is slow."""
-GRACE_SECONDS: Final = 0.01
+GRACE_SECONDS: Final = 0.1
 """Once more, for an answer that is there and not read yet: this process itself was held up."""
 CONNECT_SECONDS: Final = 1.0
 """For both connections, with all that is said first on them."""
