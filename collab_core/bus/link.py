@@ -20,7 +20,7 @@ from collab_core.bus.answers import Answers
 from collab_core.bus.deletions import Deletions
 from collab_core.bus.healing import Healing, Step
 from collab_core.bus.host import Host
-from collab_core.bus.messages import Answer, Ask, Digest, Edits, Leaving, Origin, PackedRow, Presence, Present, Told
+from collab_core.bus.messages import Answer, Ask, Digest, Edits, Leaving, Origin, Presence, Present, Told
 from collab_core.bus.origins import Heard, Origins
 from collab_core.bus.other_rows import OtherRows
 from collab_core.bus.own_rows import MESSAGE_BYTES, OwnRows
@@ -112,8 +112,6 @@ class Link:
 
     def open(self) -> None:
         """The room is open: ask who else has it, and what they have that is not committed."""
-        if self._bus.alone:
-            return
         self._say(Ask(self._life, self._number, False, dict(self._log.state)))
         self._schedule()
 
@@ -126,8 +124,6 @@ class Link:
 
         Most rooms are open on one node, and then nothing is said but that they are: a node that opens the room asks,
         and is answered with what is not committed."""
-        if self._bus.alone:
-            return
         self._active()
         if not self.shared:
             self._own.forget_untold()
@@ -243,7 +239,7 @@ class Link:
             self._active()
             self._learn(origin, heard, message)
             for told in message.rows:
-                self._take_row(told)
+                self._others.take(self._others.unpacked(told))
         elif isinstance(message, Presence):
             self._host.present(origin, message.people)
         elif isinstance(message, Told):
@@ -275,14 +271,6 @@ class Link:
             heard.composer = message.composer
             self._host.composes(message.composer)
 
-    def _take_row(self, told: PackedRow) -> None:
-        row = self._others.unpacked(told)
-        if row.epoch == self._epoch:
-            return
-        if not any(known.epoch == row.epoch for known, _ in self._origins):
-            self._origins.hear(Origin(row.epoch, 0), self._now())  # from now on it counts as silent
-        self._others.take(row)
-
     def _compare(self, origin: Origin, said: Digest | Answer) -> None:
         self._healing.claim(origin, said.state, self._log.state, self._now())
         # As maps: equal documents may have different bytes.
@@ -299,7 +287,12 @@ class Link:
             self._host.heal(answer.update, Owners.unpack(answer.owners))
             self._metrics.bus_heals += 1
         for told in answer.rows:
-            self._take_row(told)
+            row = self._others.unpacked(told)
+            if row.epoch == self._epoch:
+                continue
+            if not any(known.epoch == row.epoch for known, _ in self._origins):
+                self._origins.hear(Origin(row.epoch, 0), self._now())  # from now on it counts as silent
+            self._others.take(row)
         self._marks.absorb(answer.marks)
         self._host.present(origin, answer.people)
         self._healing.helped(origin)

@@ -134,12 +134,14 @@ class OtherRows:
 
     def written(self, row: Row) -> None:
         """A row is committed, by whomever."""
-        self._uncommitted.written((row.epoch, row.sequence))
+        name = (row.epoch, row.sequence)
+        self._uncommitted.written(name)
+        self._adopted.discard(name)
 
     def read(self, row: Row) -> None:
         """A row was read from the journal, and joined."""
+        self.written(row)
         name = (row.epoch, row.sequence)
-        self._uncommitted.written(name)
         self._held.pop(name, None)
         self._note_joined(name)
 

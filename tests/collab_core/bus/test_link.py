@@ -11,9 +11,12 @@ from uuid import UUID
 
 import pytest
 
+from collab_core.bus.alone import Alone
 from collab_core.bus.own_rows import MESSAGE_BYTES
+from collab_core.hub import Hub
 from collab_core.identity import RoomKey
 from collab_core.journal.memory import MemoryStore
+from collab_core.limits import Limits
 from collab_core.room import Room
 from collab_core.splice import Splice
 from collab_core.tuning import Tuning
@@ -296,3 +299,20 @@ async def test_a_room_that_sleeps_leaves_in_order(house: House) -> None:
 def show(person: Person, count: int, state: bytes) -> None:
     """The person shows presence, by the connection it has."""
     person.show(encode([PresenceEntry(person.author.doc.client_id, count, state)]))
+
+
+@house_test
+async def test_a_node_on_its_own_keeps_no_rows_for_others(house: House) -> None:
+    node = house.node()
+    alone = Hub(
+        node.journal, node.writer, limits=Limits(), tuning=TUNING, metrics=node.metrics, bus=Alone(), clock=clock
+    )
+    node.hub = alone
+    ann = await house.person(node)
+    for _ in range(50):
+        ann.author.insert(0, "x")
+        await asyncio.sleep(0.05)
+    await within(1.0, lambda: len(house.saved) == 51)
+    own = room_of(node).link._own
+    assert len(own) == 0
+    assert len(own._untold) <= 1
