@@ -196,7 +196,8 @@ class Hub:
                 await self._bus.subscribe(key, early)
                 loaded = await self._journal.load(key)
             log, document = open_log(loaded.base, loaded.updates)
-            if len(loaded.entries) <= LEARN_INLINE_ENTRIES:
+            entries = loaded.entries
+            if len(entries) <= LEARN_INLINE_ENTRIES:
                 owners = owners_of(loaded)
             else:
                 owners = await asyncio.to_thread(owners_of, loaded)
@@ -216,7 +217,7 @@ class Hub:
             View(log, document, self.metrics),
             self._writer,
             owners=owners,
-            marks=Marks(loaded.entries),
+            marks=Marks(entries),
             healing_until=healing_until,
             limits=self._limits,
             tuning=self._tuning,
@@ -234,7 +235,7 @@ class Hub:
         # Spread over the interval: rooms that open together must not beat together.
         self._heartbeats[key] = self._later(random.uniform(0, self._tuning.heartbeat_seconds), self._heartbeat, room)  # noqa: S311
         self._expiries[key] = self._later(random.uniform(0, EXPIRY_SECONDS), self._expire, room)  # noqa: S311
-        self._compacted_at[key] = -len(loaded.updates)
+        self._compacted_at[key] = -len(entries)
         self._emptied(room)
         room.link.open()
         early.give(room.link.hear)

@@ -81,7 +81,6 @@ class Link:
         self._tuning = tuning
         self._metrics = metrics
         self._now = clock
-        self._dice = dice
         self._number = 0
         self._origins = Origins()
         self._healing = Healing(dice)
