@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 from collab_core.nodes import Nodes
 from dojo.guest_tickets import GuestTickets, is_loopback
 from dojo.settings import Settings
+from dojo.voice_edge import voice_edge
+from edge.dojos.bell import Bell
 from edge.dojos.dojos import Dojos
 from edge.dojos.forgetting import forget_person
 from edge.dojos.live_addresses import LiveAddresses
@@ -24,6 +26,8 @@ from edge.identity.oidc.registration import OperatorIssuers
 from edge.identity.oidc_exchange import OidcExchange
 from edge.identity.passwords import PasswordHashing
 from edge.identity.readmission import Readmission
+from edge.voice.routes import VoiceRoutes
+from edge.voice.voice import Voice
 from kernel.buckets import Buckets
 from kernel.http.authentication import TokenAuthenticator
 from kernel.http.operation import ANYBODY, Operation, PublicCall
@@ -91,6 +95,7 @@ class ApiServices:
             forget=(forget_person,),
             tell={"dojos": tell_person},
         )
+        self.voice = Voice(pool, redis, voice_edge(settings.voice))
         self._dojos = Dojos(
             pool,
             redis,
@@ -100,7 +105,10 @@ class ApiServices:
             authority=self.authority,
             base_url=settings.public_url,
             addresses=self._addresses,
+            ice=self.voice.ice,
+            changed=self.voice.changed,
         )
+        self._voice_routes = VoiceRoutes(self.voice, Bell(redis, own=self.voice.changed))
         self._outside = OutsideTokens(settings.oidc, time.time)
         operators = OperatorIssuers(settings.oidc.issuers)
         exchange = OidcExchange(
@@ -142,7 +150,7 @@ class ApiServices:
         guests = self._guests.operations() if self._guests is not None else []
         outside = [operation for routes in self._outside_people for operation in routes.operations()]
         identity = [*self._accounts.operations(), *outside, *self._administration.operations()]
-        return [config, *guests, *identity, *self._dojos.operations()]
+        return [config, *guests, *identity, *self._dojos.operations(), *self._voice_routes.operations()]
 
     async def get_config(self, call: PublicCall[None, Destination]) -> Config:
         """What a client has to know before anybody is signed in.
@@ -167,10 +175,12 @@ class ApiServices:
         self.nodes.start()
         self._hashing.start()
         self._accounts.start()
+        self.voice.start()
 
     async def close(self) -> None:
         """Finish what is under way."""
         await self._accounts.close()
+        await self.voice.close()
         await self._outside.close()
         await self.nodes.close()
         await self.authority.close()

@@ -54,6 +54,16 @@ class DataDirectory:
     def redis_log(self) -> Path:
         return self.path / "redis.log"
 
+    @property
+    def blobs(self) -> Path:
+        """What is kept as files: recordings, reports, films."""
+        return self.path / "blobs"
+
+    @property
+    def recordings(self) -> Path:
+        """Of voice, until they are stored."""
+        return self.path / "recordings"
+
     def create(self) -> None:
         """Make the folder if it is not there. Raises `DataDirectoryError`."""
         try:

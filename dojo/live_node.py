@@ -30,6 +30,7 @@ from collab_core.server import LiveServer, PlainAnswer
 from dojo import ports
 from dojo.child import ChildStart
 from dojo.live_metrics import live_samples
+from dojo.voice_edge import voice_edge
 from edge.dojos.turns.watch import Watch
 from edge.live.credentials import Credentials
 from edge.live.dojo_gate import DojoGate, renewed
@@ -88,7 +89,15 @@ async def run(start: ChildStart) -> None:
     )
     node = node_name(settings.wanted_live_port)
     watch = Watch(dojos_pool, redis, node=node)
-    dojos = LiveDojos(dojos_pool, journal, redis, renew=partial(renewed, credentials), watch=watch, node=node)
+    dojos = LiveDojos(
+        dojos_pool,
+        journal,
+        redis,
+        renew=partial(renewed, credentials),
+        watch=watch,
+        node=node,
+        voice=voice_edge(settings.voice),
+    )
     bus = RedisBus(redis, writer.epoch) if redis is not None else None
     hub = Hub(
         journal,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from dojo.process import Child, Program
 from dojo.settings import DatabaseSettings, MailSettings, RedisSettings, Settings, TrustedKey
 from dojo.supervisor import Running, Service, Supervisor
 from kernel.tokens import SigningKey
+from kernel.tokens.voice_grant import SECRET_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Programs:
     """The child processes of a Dojo."""
 
     live_node: Program
+    voice: Program
     api: Program
     worker: Program
 
@@ -35,6 +39,7 @@ class Programs:
         """Dojo's own, run by this interpreter."""
         return cls(
             live_node=Program("live node", (sys.executable, "-m", "dojo.live_node")),
+            voice=Program("voice", (sys.executable, "-m", "dojo.voice_node")),
             api=Program("api", (sys.executable, "-m", "dojo.api")),
             worker=Program("worker", (sys.executable, "-m", "dojo.worker")),
         )
@@ -65,6 +70,9 @@ class Services:
             identity=msgspec.structs.replace(settings.identity, require_verified_email=settings.require_verified_email),
             http=msgspec.structs.replace(settings.http, port=int(self._listener.getsockname()[1])),
             live=msgspec.structs.replace(settings.live, port=live_port, public_url=_public_url(settings)),
+            voice=msgspec.structs.replace(
+                settings.voice, port=settings.wanted_voice_port, secret=settings.voice.secret or _new_secret()
+            ),
         )
         if settings.database.embedded and settings.mail.url is None:
             self._settings = msgspec.structs.replace(
@@ -74,6 +82,7 @@ class Services:
             Service(_numbered(programs.live_node.name, number), partial(self._start_live_node, number))
             for number in range(settings.live.nodes)
         ]
+        voice = [Service(programs.voice.name, self._start_voice)] if settings.voice.enabled else []
         api = Service(programs.api.name, self._start_api)
         database = [Service("postgres", self._start_postgres)] if settings.database.embedded else []
         own_redis = settings.database.embedded and settings.redis.url is None
@@ -82,18 +91,21 @@ class Services:
         worker = [Service(programs.worker.name, self._start_worker)] if has_worker else []
         # The live nodes end first, while the journal can still be written.
         self._supervisor = Supervisor(
-            [[*database, *redis], live, [api, *worker]], stop_order=[live, [api], worker, database, redis]
+            [[*database, *redis], [*live, *voice], [api, *worker]],
+            stop_order=[[*live, *voice], [api], worker, database, redis],
         )
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """`http`, `live` and, of further live nodes, `live 2` and so on, as in the ready line."""
-        http, live = self._settings.http, self._settings.live
-        return {"http": ports.url("http", http.host, http.port), "live": self._settings.live_url} | {
+        """`http`, `live`, of further live nodes `live 2` and so on, and `voice`, as in the ready line."""
+        http, live, voice = self._settings.http, self._settings.live, self._settings.voice
+        further = {
             _numbered("live", number): ports.url("ws", live.host, port)
             for number, port in enumerate(self._live_ports)
             if number
         }
+        talk = {"voice": ports.url("udp", voice.host, voice.port or 0)} if voice.enabled else {}
+        return {"http": ports.url("http", http.host, http.port), "live": self._settings.live_url} | further | talk
 
     async def start(self) -> None:
         """Start everything. Raises if anything does not start; then nothing is left running."""
@@ -157,6 +169,19 @@ class Services:
             self._settings = msgspec.structs.replace(self._settings, live=live)
         return child
 
+    async def _start_voice(self) -> Running:
+        child = await self._start(self._programs.voice)
+        # Where it is reached now it is reached after a restart, by clients as by the edge.
+        media, control = urlsplit(child.addresses["voice"]), child.addresses["voice control"]
+        voice = msgspec.structs.replace(
+            self._settings.voice,
+            port=media.port,
+            control_port=urlsplit(control).port or 0,
+            control_url=self._settings.voice.control_url or control,
+        )
+        self._settings = msgspec.structs.replace(self._settings, voice=voice)
+        return child
+
     async def _start_api(self) -> Running:
         listener = self._listener.fileno()
         return await self._start(self._programs.api, ("--listen-fd", str(listener)), (listener,))
@@ -178,6 +203,10 @@ class Services:
         database = msgspec.structs.replace(self._settings.database, owner=None, worker=None)
         handed_down = msgspec.structs.replace(settings or self._settings, database=database, mail=MailSettings())
         return await Child.start(program, handed_down, arguments, (self._lock.descriptor, *pass_fds))
+
+
+def _new_secret() -> str:
+    return base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def _numbered(name: str, number: int) -> str:

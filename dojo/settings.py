@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,9 +15,12 @@ from edge.identity.attempt_limits import AttemptLimits
 from edge.identity.oidc.settings import OidcSettings
 from kernel import settings as loader
 from kernel.http.limits import HttpLimits
+from kernel.tokens.voice_grant import SECRET_BYTES
+from media_sfu.limits import VoiceLimits
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_LIVE_PORT = 8081
+DEFAULT_VOICE_PORT = 8082
 CHILD_VARIABLE = "DOJO_SETTINGS"
 """The environment variable through which a child process gets all settings as one JSON document."""
 
@@ -62,6 +66,58 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def every_node_url(self) -> str | None:
         """`public_url` for any node, as a source of a content security policy."""
         return self.public_url and self.public_url.replace("{hostname}", "*").replace("{port}", "*")
+
+
+class VoiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Talk: where media comes in, how clients reach it, and how the edge reaches the process behind it."""
+
+    enabled: bool = True
+    """Whether people can talk, and `dojo serve` starts a voice process."""
+    host: str = "127.0.0.1"
+    """Where media is taken. "::" is every address of this machine."""
+    port: Port | None = None
+    """UDP, and TCP for those whose network lets no UDP out. Unset: 8082 next to the default HTTP port, any free one
+    next to another. 0: any free one."""
+    advertise: tuple[str, ...] = ()
+    """Addresses, v4 or v6, that clients are told instead of the one that is listened on: those of a load balancer or a
+    container's host. The port is the same."""
+    control_host: str = "127.0.0.1"
+    control_port: Port = 0
+    """Internal HTTP, for the edge alone. 0: any free one."""
+    control_url: Annotated[str, msgspec.Meta(pattern="^https?://[^/?#]+$")] | None = None
+    """Where the edge finds the voice process (`http://voice.internal:8083`), and what the process registers as in
+    Redis. Unset: the address listened on."""
+    relay_host: str = "127.0.0.1"
+    """Where a voice process takes what others send it of a room that they share. Nobody else may reach it."""
+    relay_port: Port = 0
+    """UDP. 0: any free one."""
+    relay_advertise: str | None = None
+    """The address, v4 or v6, that other voice processes are told instead. The port is the same."""
+    secret: str | None = None
+    """Base64 of 32 random bytes, the same for edge and voice processes: it signs what one tells the other. Unset: made
+    at the start of `dojo serve`."""
+    turn_urls: tuple[str, ...] = ()
+    """TURN servers that clients are told, `turn:turn.example.com:3478?transport=udp`."""
+    turn_secret: str | None = None
+    """What TURN credentials are made with: coturn's static-auth-secret."""
+    turn_hours: Annotated[float, msgspec.Meta(gt=0, le=48)] = 12.0
+    """How long they are valid."""
+    limits: VoiceLimits = VoiceLimits()
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"VoiceSettings(enabled={self.enabled}, host={self.host!r}, port={self.port})"
+
+    @property
+    def secret_bytes(self) -> bytes:
+        """`secret` decoded. Raises `SettingsError` if it is not usable."""
+        try:
+            secret = base64.b64decode(self.secret or "", validate=True)
+        except ValueError:
+            secret = b""
+        if len(secret) < SECRET_BYTES:
+            raise loader.SettingsError("voice.secret must be the base64 of at least 32 random bytes")
+        return secret
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,6 +215,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data_dir: Path = Path(".dojo")
     http: HttpSettings = HttpSettings()
     live: LiveSettings = LiveSettings()
+    voice: VoiceSettings = VoiceSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     identity: IdentitySettings = IdentitySettings()
@@ -214,6 +271,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.live.port is not None:
             return self.live.port
         return DEFAULT_LIVE_PORT if self.http.port == DEFAULT_HTTP_PORT else 0
+
+    @property
+    def wanted_voice_port(self) -> int:
+        """The port voice asks for; 0 is any free one."""
+        if self.voice.port is not None:
+            return self.voice.port
+        return DEFAULT_VOICE_PORT if self.http.port == DEFAULT_HTTP_PORT else 0
 
 
 def load(file: Path | None, env: Mapping[str, str]) -> Settings:

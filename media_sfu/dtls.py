@@ -34,6 +34,14 @@ _DATAGRAM: Final = 1_500
 log = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """In place of who is not told any more: what has ended holds on to nobody."""
+
+
+def _nowhere(data: bytes) -> None:
+    """As `_nothing`, for datagrams."""
+
+
 class _Wire:
     """What aiortc's transport takes for its ICE transport: a bounded queue in, a function out."""
 
@@ -57,6 +65,7 @@ class _Wire:
 
     def close(self) -> None:
         self.closed = True
+        self._send_datagram = _nowhere
         self._queue.clear()
         self._wake()
 
@@ -110,6 +119,7 @@ class _Transport(RTCDtlsTransport):
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        self._on_closed = _nothing
         # Freed now, not when the collector comes by: it is most of what a peer holds.
         ssl, self._ssl = self._ssl, None
         if ssl is None:

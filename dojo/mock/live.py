@@ -56,6 +56,7 @@ class MockLive:
     def __init__(self, scenario: Scenario, tokens: Tokens) -> None:
         self.url = ""
         self.node = NODE
+        self.voice = None  # it has no microphone
         self.scenario = scenario
         self._tokens = tokens
         self.plan = LivePlan(scenario.live)

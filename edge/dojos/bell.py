@@ -6,7 +6,7 @@ It carries ids only. Whoever hears it reads Postgres; who does not hear it finds
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -36,13 +36,17 @@ def read(message: bytes) -> Rung | None:
 
 
 class Bell:
-    """Rings; without `redis` nobody hears."""
+    """Rings; without `redis` nobody hears, but for `own`, who hears every ring of this process."""
 
-    def __init__(self, redis: Redis | None) -> None:
+    def __init__(self, redis: Redis | None, own: Callable[[UUID, Sequence[UUID]], None] | None = None) -> None:
+        """`own` raises nothing."""
         self._redis = redis
+        self._own = own
 
     async def ring(self, tenant: UUID, rooms: Sequence[UUID]) -> None:
         """After a commit that changed something about these rooms. Never fails."""
+        if self._own is not None:
+            self._own(tenant, rooms)
         if self._redis is None or not rooms:
             return
         with contextlib.suppress(RedisAway), or_away():

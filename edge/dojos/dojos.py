@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from redis.asyncio import Redis
 
@@ -20,6 +21,7 @@ from edge.dojos.participants import Participants
 from edge.dojos.rooms import Rooms
 from edge.dojos.turns.copies import Copies
 from edge.dojos.turns.routes import TurnRoutes
+from edge.voice.turn import IceServers
 from kernel.buckets import Buckets
 from kernel.http.operation import Operation
 from kernel.secrets import MasterKeys
@@ -47,17 +49,20 @@ class Dojos:
         authority: Authority,
         base_url: str,
         addresses: LiveAddresses,
+        ice: IceServers,
+        changed: Callable[[UUID, Sequence[UUID]], None],
     ) -> None:
-        """`pool` has connections of the services' role. `base_url` is the page's address, for links in mails."""
-        bell = Bell(redis)
+        """`pool` has connections of the services' role. `base_url` is the page's address, for links in mails. `changed`
+        is called with rooms of a tenant that something changed about, once that is committed."""
+        bell = Bell(redis, own=changed)
         self._routes: tuple[Routes, ...] = (
             Listing(),
             Lifecycle(bell),
-            Joining(buckets, bell, addresses),
-            Guests(pool, buckets, keys, bell, addresses),
+            Joining(buckets, bell, addresses, ice),
+            Guests(pool, buckets, keys, bell, addresses, ice=ice),
             GuestAccess(pool, authority, keys),
             Participants(bell),
-            DojoInvitations(master, buckets, bell, base_url, addresses),
+            DojoInvitations(master, buckets, bell, base_url, addresses, ice=ice),
             Rooms(bell),
             TurnRoutes(bell, Copies(redis)),
             LookingBack(pool, bell=bell, buckets=buckets),

@@ -16,6 +16,7 @@ from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.refusals import invalid_code, no_seat
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.identity.unshown import Unshown
+from edge.voice.turn import IceServer, IceServers
 from kernel import audit
 from kernel.buckets import Buckets
 from kernel.database import scope, speak_for_tenant
@@ -51,6 +52,8 @@ class GuestGrant(Unshown, frozen=True, kw_only=True):
     """The dojo's active rooms, the first one first."""
     live_url: str
     """Where its live socket is best opened, without a path. Ask again (`/api/v1/config?dojoId=`) when that fails."""
+    ice_servers: list[IceServer]
+    """For talking: `RTCConfiguration.iceServers`. None while one waits."""
 
 
 class Guests:
@@ -64,6 +67,7 @@ class Guests:
         bell: Bell,
         addresses: LiveAddresses,
         *,
+        ice: IceServers,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`pool` has connections of the services' role."""
@@ -72,6 +76,7 @@ class Guests:
         self._keys = keys
         self._bell = bell
         self._addresses = addresses
+        self._ice = ice
         self._clock = clock
 
     def operations(self) -> tuple[Operation, ...]:
@@ -138,6 +143,7 @@ class Guests:
             waiting=seat.waiting,
             rooms=[row["room_id"] for row in rows if row["status"] == "ACTIVE"],
             live_url=self._addresses.of_dojo(dojo),
+            ice_servers=[] if seat.waiting else self._ice.of(guest),
         )
 
 

@@ -22,6 +22,7 @@ from edge.identity import outbox
 from edge.identity.credentials import email_of, invalid_email
 from edge.identity.mail.port import MailRefused
 from edge.identity.unshown import Unshown
+from edge.voice.turn import IceServers
 from kernel import audit
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.fields import Email, Instant, Secret
@@ -86,9 +87,19 @@ _ORDER: Final = {"createdAt": "created_at", "email": "email"}
 class DojoInvitations:
     """Inviting to a dojo, and accepting."""
 
-    def __init__(self, keys: MasterKeys, buckets: Buckets, bell: Bell, base_url: str, addresses: LiveAddresses) -> None:
+    def __init__(
+        self,
+        keys: MasterKeys,
+        buckets: Buckets,
+        bell: Bell,
+        base_url: str,
+        addresses: LiveAddresses,
+        *,
+        ice: IceServers,
+    ) -> None:
         """`base_url` is where the page is, for the link in the mail."""
         self._addresses = addresses
+        self._ice = ice
         self._keys = keys
         self._buckets = buckets
         self._bell = bell
@@ -250,7 +261,7 @@ class DojoInvitations:
         )
         await audit.note(call, "dojo.invitation_accepted", row["invitation_id"], {"dojo": str(row["dojo_id"])})
         await self._bell.after_commit(call, row["dojo_id"])
-        return await joined(db, caller.tenant, seat, self._addresses)
+        return await joined(db, caller.tenant, seat, self._addresses, self._ice)
 
     async def _limit(self, tenant: UUID, user: UUID, email: str) -> None:
         wait = await self._buckets.take(

@@ -15,6 +15,7 @@ from edge.dojos.refusals import invalid_code, no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.dojos.states import Status
 from edge.identity.unshown import Unshown
+from edge.voice.turn import IceServer, IceServers
 from kernel import audit
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.operation import SIGNED_IN, Call, Operation, Origin
@@ -47,6 +48,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Its active rooms, the first one first."""
     live_url: str
     """Where its live socket is best opened, without a path. Ask again (`/api/v1/config?dojoId=`) when that fails."""
+    ice_servers: list[IceServer]
+    """For talking: `RTCConfiguration.iceServers`. None while one waits."""
 
 
 class NewJoinCode(Unshown, frozen=True, kw_only=True):
@@ -58,7 +61,8 @@ class NewJoinCode(Unshown, frozen=True, kw_only=True):
 class Joining:
     """Join codes: using one, and making another."""
 
-    def __init__(self, buckets: Buckets, bell: Bell, addresses: LiveAddresses) -> None:
+    def __init__(self, buckets: Buckets, bell: Bell, addresses: LiveAddresses, ice: IceServers) -> None:
+        self._ice = ice
         self._buckets = buckets
         self._bell = bell
         self._addresses = addresses
@@ -108,7 +112,7 @@ class Joining:
             raise (no_seat(none.why) if none.why is Why.FULL else invalid_code()) from None
         await audit.note(call, "dojo.joined", dojo, {"by": Way.CODE.value, "waiting": seat.waiting})
         await self._bell.after_commit(call, dojo)
-        return await joined(db, caller.tenant, seat, self._addresses)
+        return await joined(db, caller.tenant, seat, self._addresses, self._ice)
 
     async def rotate_join_code(self, call: Call[None, None]) -> NewJoinCode:
         """Another join code; the old one is void at once."""
@@ -133,7 +137,7 @@ async def limit(buckets: Buckets, origin: Origin) -> None:
         raise too_many(wait, "too many join codes were tried from this network; wait and try again")
 
 
-async def joined(db: Any, tenant: UUID, seat: Seat, addresses: LiveAddresses) -> Joined:
+async def joined(db: Any, tenant: UUID, seat: Seat, addresses: LiveAddresses, ice: IceServers) -> Joined:
     """What to tell somebody who came in."""
     rows = await db.fetch(
         "SELECT room_id FROM dojo_rooms WHERE tenant_id = $1 AND dojo_id = $2 AND status = 'ACTIVE'"
@@ -150,4 +154,5 @@ async def joined(db: Any, tenant: UUID, seat: Seat, addresses: LiveAddresses) ->
         dojo_status=seat.status,
         rooms=[row["room_id"] for row in rows],
         live_url=addresses.of_dojo(seat.dojo),
+        ice_servers=[] if seat.waiting else ice.of(seat.user),
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from edge.dojos import access, typed_totals
+from edge.dojos import access, talk_time, typed_totals
 from edge.dojos.activity import Typed, count_typed, presence
 from edge.dojos.replay.rows import kept
 from edge.dojos.replay.stream import people_of
@@ -37,6 +37,8 @@ class PersonSummary(msgspec.Struct, frozen=True, rename="camel"):
     piloted: float
     copiloted: float
     present: float
+    talk_seconds: float = 0.0
+    """How long they could be heard to speak."""
 
 
 class RoomSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -133,6 +135,7 @@ class Summaries:
             dojo_id,
         )
         end = dojo["ended_at"] or now
+        talked = await talk_time.of_dojo(db, tenant, dojo_id)
         present = presence((row["user_id"], row["joined_at"], row["left_at"] or end) for row in stays)
         return Summary(
             dojo_id,
@@ -150,6 +153,7 @@ class Summaries:
                     sum(turn.seconds for turn in turns if turn.pilot == person.user_id),
                     sum(turn.seconds for turn in turns if turn.copilot == person.user_id),
                     present.get(person.user_id, 0.0),
+                    talked.get(person.user_id, 0.0),
                 )
                 for person in await people_of(db, tenant, dojo_id)
             ],

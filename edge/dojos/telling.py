@@ -24,13 +24,14 @@ class ExportedStay(msgspec.Struct, frozen=True, rename="camel"):
 
 class ExportedRoom(msgspec.Struct, frozen=True, rename="camel"):
     """What they did in a room. `typed` and `deleted` are UTF-16 code units, counted soon after its end; null until
-    then."""
+    then. `talkSeconds`: how long they spoke."""
 
     room_id: UUID
     name: str
     typed: int | None
     deleted: int | None
     stays: list[ExportedStay]
+    talk_seconds: float = 0.0
 
 
 class ExportedDojo(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,16 +77,17 @@ SELECT d.dojo_id, d.name, d.status, p.shown_name, p.role, p.status AS participan
 FROM dojo_participants p JOIN dojos d USING (tenant_id, dojo_id)
 WHERE p.tenant_id = $1 AND p.user_id = $2 ORDER BY p.join_time DESC, d.dojo_id LIMIT $3
 """
-# Rooms they were in, and those they typed in without a stay.
+# Rooms they were in, and those they typed or talked in without a stay.
 _ROOMS: Final = """
 SELECT r.dojo_id, r.room_id, r.name,
        CASE WHEN r.typed_complete IS NOT NULL THEN coalesce(t.typed, 0) END AS typed,
        CASE WHEN r.typed_complete IS NOT NULL THEN coalesce(t.deleted, 0) END AS deleted,
-       s.joined_at, s.left_at
+       s.joined_at, s.left_at, coalesce(k.seconds, 0.0) AS talk_seconds
 FROM dojo_rooms r
 LEFT JOIN dojo_typed t ON t.tenant_id = r.tenant_id AND t.room_id = r.room_id AND t.user_id = $2
+LEFT JOIN dojo_voice_talk k ON k.tenant_id = r.tenant_id AND k.room_id = r.room_id AND k.user_id = $2
 LEFT JOIN dojo_room_participants s ON s.tenant_id = r.tenant_id AND s.room_id = r.room_id AND s.user_id = $2
-WHERE r.tenant_id = $1 AND r.dojo_id = ANY($3) AND (t.user_id IS NOT NULL OR s.user_id IS NOT NULL)
+WHERE r.tenant_id = $1 AND r.dojo_id = ANY($3) AND coalesce(t.user_id, k.user_id, s.user_id) IS NOT NULL
 ORDER BY r.created_at, r.room_id, s.joined_at
 """
 _MESSAGES: Final = """
@@ -103,7 +105,8 @@ async def tell_person(db: Any, tenant: UUID, user: UUID, email: str | None) -> D
     rooms: dict[UUID, dict[UUID, ExportedRoom]] = defaultdict(dict)
     for row in await db.fetch(_ROOMS, tenant, user, [dojo["dojo_id"] for dojo in found[:DOJOS]]):
         room = rooms[row["dojo_id"]].setdefault(
-            row["room_id"], ExportedRoom(row["room_id"], row["name"], row["typed"], row["deleted"], [])
+            row["room_id"],
+            ExportedRoom(row["room_id"], row["name"], row["typed"], row["deleted"], [], row["talk_seconds"]),
         )
         if row["joined_at"] is not None:
             room.stays.append(ExportedStay(row["joined_at"], row["left_at"]))

@@ -9,6 +9,7 @@ from uuid import UUID
 from collab_core.admission import Admission
 from edge.live.chat import ToSay
 from edge.live.table import Turns
+from edge.voice.voice import Voice
 
 
 class House(Protocol):
@@ -22,6 +23,11 @@ class House(Protocol):
     @property
     def node(self) -> str:
         """What this node is called there."""
+        ...
+
+    @property
+    def voice(self) -> Voice | None:
+        """Talking. None: there is none here."""
         ...
 
     def say(self, room: UUID, said: ToSay) -> bool:

@@ -14,6 +14,7 @@ from edge.live.json.positions import Position
 NAME_CHARACTERS: Final = 200
 """Of a file's path, in code points."""
 TOKEN_CHARACTERS: Final = 8_192
+SDP_CHARACTERS: Final = 64 * 1024
 COUNT: Final = 2**31 - 1
 
 
@@ -89,6 +90,53 @@ class RaiseHand(msgspec.Struct, frozen=True, tag="RAISE_HAND"):
     ref: Ref | None = None
 
 
+Sdp: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=SDP_CHARACTERS)]
+
+
+class VoiceOffer(msgspec.Struct, frozen=True, tag="VOICE_OFFER"):
+    """An SDP offer to the voice of this room, answered with `VOICE_ANSWER`."""
+
+    sdp: Sdp
+    ref: Ref | None = None
+
+
+class VoiceCandidate(msgspec.Struct, frozen=True, tag="VOICE_CANDIDATE"):
+    """Candidates of a connection, or its ICE restart: an SDP fragment (RFC 8840)."""
+
+    peer: UUID
+    sdp: Sdp
+    etag: Annotated[str, msgspec.Meta(pattern="^([!#-)+-~]{1,100}|[*])$")]
+    ref: Ref | None = None
+
+
+class VoiceLeave(msgspec.Struct, frozen=True, tag="VOICE_LEAVE"):
+    """No more of voice: one connection, or all of them."""
+
+    peer: UUID | None = None
+    ref: Ref | None = None
+
+
+class VoiceMove(msgspec.Struct, frozen=True, tag="VOICE_MOVE"):
+    """Whoever talks in another room of the dojo does so in this one from now on."""
+
+    ref: Ref | None = None
+
+
+class VoiceMute(msgspec.Struct, frozen=True, tag="VOICE_MUTE"):
+    """Be silent, or not any more: oneself; by the host somebody else, or all."""
+
+    muted: bool
+    user_id: UUID | None = msgspec.field(name="userId", default=None)
+    everybody: bool = msgspec.field(name="all", default=False)
+    ref: Ref | None = None
+
+
+class VoiceServers(msgspec.Struct, frozen=True, tag="VOICE_SERVERS"):
+    """Which ICE servers to use?"""
+
+    ref: Ref | None = None
+
+
 class TurnFlushed(msgspec.Struct, frozen=True, tag="turn.flushed"):
     """Whoever loses the keyboard sent all they had typed: what they sent before this counts."""
 
@@ -113,6 +161,7 @@ class CodeUpdate(msgspec.Struct, frozen=True, tag="CODE_UPDATE"):
     """An edit, of which only the type is looked at here."""
 
 
+VoiceMessage: TypeAlias = VoiceOffer | VoiceCandidate | VoiceLeave | VoiceMove | VoiceMute | VoiceServers
 Incoming: TypeAlias = (
     CursorPosition
     | ChatMessage
@@ -125,6 +174,7 @@ Incoming: TypeAlias = (
     | Auth
     | Ping
     | CodeUpdate
+    | VoiceMessage
 )
 
 _decoder: Final[msgspec.json.Decoder[Incoming]] = msgspec.json.Decoder(Incoming)

@@ -36,6 +36,11 @@ from edge.live.place import SeatedAdmission
 from edge.live.seen import Seen
 from edge.live.stage import Stage
 from edge.live.table import Relay
+from edge.live.voice_ear import VoiceEar
+from edge.live.voice_watch import watch_voice
+from edge.voice.settings import NO_VOICE, VoiceEdge
+from edge.voice.state import VoiceState
+from edge.voice.voice import Voice
 from kernel.database import tenant_scope
 from kernel.lookout import Lookout
 from kernel.telemetry import Sample
@@ -92,6 +97,7 @@ class LiveDojos:
         renew: Callable[[str, Admission], Awaitable[Admission]],
         watch: Watch,
         node: str,
+        voice: VoiceEdge = NO_VOICE,
     ) -> None:
         """`pool` is of the services' role. `renew` is the gate's. `node` is what `watch` calls this one."""
         self.open: dict[UUID, LiveRoom] = {}
@@ -113,6 +119,8 @@ class LiveDojos:
         self._news = asyncio.Event()
         self._knocks: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.voice = Voice(pool, redis, voice, heard=self._voice_state)
+        self._ear = VoiceEar(redis, self._voice_told)
 
     def start(self) -> None:
         """Keep up, until `close`."""
@@ -120,10 +128,15 @@ class LiveDojos:
         self.own(self._hear_on(), "look at dojos that were rung for")
         self.own(self._write_leaves(), "write who left")
         self.own(Seen(self.scope, self.open).run(), "say who is connected here")
+        self.voice.start()
+        self._ear.start()
+        self.own(watch_voice(self.voice.directory, self.open), "look whether voice processes live")
 
     async def close(self) -> None:
         """Stop keeping up."""
         await self._lookout.close()
+        await self._ear.close()
+        await self.voice.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -172,6 +185,7 @@ class LiveDojos:
             return OwnRoom(room)
         live = self.open[staged.stage.room] = LiveRoom(room, staged.stage, staged.relay, self)
         self._rooms[room.key] = room
+        self._ear.want(staged.stage.room)
         self._look_soon(room.key.tenant, [staged.stage.room])
         return live
 
@@ -179,6 +193,7 @@ class LiveDojos:
         """The room left this node, and its turns with it. It is staged afresh when somebody comes."""
         live = self.open.pop(room, None)
         if live is not None:
+            self._ear.drop(room)
             self._staged.pop(live.stage.key, None)
             del self._rooms[live.stage.key]
 
@@ -245,6 +260,7 @@ class LiveDojos:
             try:
                 async with self.scope(live.stage.tenant) as db:
                     await stays.end(db, live.stage.tenant, live.stage.dojo, room, user)
+                self.voice.changed(live.stage.tenant, [room])
             except AWAY as error:
                 log.warning("that somebody left room %s was not written: %s", room, type(error).__name__)
             except Exception:  # the next one must be written too
@@ -312,8 +328,19 @@ class LiveDojos:
         for room, what in found.items():
             if (live := self.open.get(room)) is not None:
                 live.heard(what, people)
+                if self._voice_state(room) is not None:
+                    self.voice.changed(tenant, [room])
                 if what.commands:
                     await self._carry_out(live.stage.key)
+
+    def _voice_state(self, room: UUID) -> VoiceState | None:
+        """What was heard last of a room's voice."""
+        live = self.open.get(room)
+        return live.voice.state if live is not None and live.voice is not None else None
+
+    def _voice_told(self, state: VoiceState) -> None:
+        if (live := self.open.get(state.room)) is not None and live.voice is not None:
+            live.voice.heard(state)
 
     async def _carry_out(self, key: RoomKey) -> None:
         try:

@@ -30,6 +30,12 @@ from edge.live.incoming import (
     Incoming,
     Ping,
     RunCode,
+    VoiceCandidate,
+    VoiceLeave,
+    VoiceMove,
+    VoiceMute,
+    VoiceOffer,
+    VoiceServers,
 )
 from edge.live.json.json_code import JsonCode
 from edge.live.leaving import Leaving
@@ -39,6 +45,7 @@ from edge.live.outgoing import Message
 from edge.live.paced import Paced
 from edge.live.place import Place, SeatedAdmission, Standing
 from edge.live.room_files import RoomFiles
+from edge.live.room_voice import RoomVoice
 from edge.live.stage import Stage
 from edge.live.table import Relay, Table
 from edge.live.talk import Talk
@@ -86,6 +93,11 @@ class LiveRoom:
         self._files = RoomFiles(room.view, stage.language, self._files_changed)
         self.code = JsonCode(room, files=self._files, names=self._name, may_write=self.may_write, wall=wall)
         self._cursors = Cursors(room, self.code.files, tell=self.tell_all, changed=self._forget_list)
+        self.voice = (
+            RoomVoice(house.voice, (stage.tenant, stage.dojo, stage.room), room.members, house.own, monotonic)
+            if house.voice is not None
+            else None
+        )
         self._others = OtherNodes(
             room, self.attendance, changed=self._others_changed, came=self._cursors.node_came, monotonic=monotonic
         )
@@ -114,6 +126,8 @@ class LiveRoom:
         for message in self.turns.messages():
             member.say(message)
         self.talk.joined(member, place.since)
+        if self.voice is not None:
+            self.voice.joined(member)
         if member.dialect is Dialect.JSON:
             self.code.joined(member)
         self._cursors.joined(member)
@@ -121,6 +135,8 @@ class LiveRoom:
     def left(self, member: Member) -> None:
         """A connection is gone. The person has left when the grace is over."""
         self.talk.left(member)
+        if self.voice is not None:
+            self.voice.left(member)
         self._leaving.forget(member)
         if member.dialect is Dialect.JSON:
             self.code.left(member)
@@ -175,6 +191,8 @@ class LiveRoom:
         for message in self.turns.messages():
             member.say(message)
         self.talk.drained(member)
+        if self.voice is not None:
+            self.voice.drained(member)
 
     def close(self) -> None:
         """The room leaves this node."""
@@ -184,6 +202,8 @@ class LiveRoom:
         self._cursors.close()
         self._others.close()
         self._leaving.close()
+        if self.voice is not None:
+            self.voice.close()
         if self._grace is not None:
             self._grace.cancel()
         self.turns.close()
@@ -213,6 +233,10 @@ class LiveRoom:
                 self._house.own(self._renew(member, message.token), "renew")
             case Ping():
                 member.say({"type": "PONG", "serverTime": int(self._wall() * 1000)})
+            case VoiceOffer() | VoiceCandidate() | VoiceLeave() | VoiceMove() | VoiceMute() | VoiceServers():
+                if self.voice is None:
+                    raise Complaint("voice_unavailable", "there is no voice here")
+                self.voice.told(member, message)
             case _:
                 self.turns.asked(member, message)
 

@@ -22,7 +22,7 @@ SECURITY_HEADERS: Final[dict[str, str]] = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
     # For answers that are no page. A page brings a policy of its own.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }

@@ -1,4 +1,4 @@
-"""Bodies: JSON in, checked against a type, and JSON out."""
+"""Bodies: JSON in, checked against a type, or plain text; JSON out."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from aiohttp import web
 from kernel.http.problem import Problem
 
 BODY_SECONDS = 10.0
-"""For a whole request body; only small JSON is taken here."""
+"""For a whole request body; only small ones are taken here."""
 BODY_BYTES = 16 * 1024
 """Largest body of an operation that names no other bound."""
+JSON = "application/json"
 FAILURE_CHARACTERS = 200
 """How much is said about what does not fit; it may quote the name of a field or a word out of few."""
 
@@ -36,10 +37,10 @@ def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None
     )
 
 
-async def read_body(request: web.Request, limit_bytes: int = BODY_BYTES) -> bytes:
-    """The whole body of a JSON request. Raises `Problem`: 415 for another media type, 413, 408."""
-    if request.content_type != "application/json":
-        raise Problem(415, "unsupported_media_type", "send application/json")
+async def read_body(request: web.Request, limit_bytes: int = BODY_BYTES, media_type: str = JSON) -> bytes:
+    """The whole body of a request. Raises `Problem`: 415 for another media type, 413, 408."""
+    if request.content_type != media_type:
+        raise Problem(415, "unsupported_media_type", f"send {media_type}", {"Accept": media_type})
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         # A few bytes can unpack to gigabytes, and nothing here is long enough to gain from it.
         raise Problem(415, "unsupported_content_encoding", "send the body as it is, not compressed")
@@ -74,6 +75,14 @@ def decode(body: bytes, type_: type[T]) -> T:
         raise Problem(400, "invalid_body", failure) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # wrong in its type first, and no JSON after that
         raise Problem(400, "invalid_body", "the body is not valid JSON") from None
+
+
+def decode_text(body: bytes) -> str:
+    """`body` as text. Raises `Problem` 400 unless it is UTF-8."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise Problem(400, "invalid_body", "the body is not UTF-8") from None
 
 
 async def read_json(request: web.Request, type_: type[T]) -> T:

@@ -17,8 +17,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX: Final = "/api/"
 """What other origins may be let at; pages and their files are for their own origin."""
-TAKEN_HEADERS: Final = ("Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", "traceparent")
-SHOWN_HEADERS: Final = ("X-Request-ID", "Retry-After", "Idempotency-Replayed")
+TAKEN_HEADERS: Final = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID", "traceparent")
+SHOWN_HEADERS: Final = ("X-Request-ID", "Retry-After", "Idempotency-Replayed", "Location", "ETag", "Accept-Post")
 """Headers of answers that a page of another origin can read."""
 MAX_AGE_SECONDS: Final = 600
 """How long a browser keeps a preflight's answer: a shorter list of origins is in force that much later."""
@@ -50,16 +50,22 @@ class Cors:
             if not self._allows(request):
                 raise Problem(403, "origin_not_allowed", "pages of this origin may not use the API")
             refusal = request.match_info.http_exception
-            if not isinstance(refusal, web.HTTPMethodNotAllowed):
-                return await handler(request)
-            return web.Response(
-                status=204,
-                headers={
-                    "Access-Control-Allow-Methods": ", ".join(sorted(refusal.allowed_methods)),
+            if isinstance(refusal, web.HTTPMethodNotAllowed):
+                answer: web.StreamResponse = web.Response(status=204)
+                methods = set(refusal.allowed_methods)
+            else:
+                resource = request.match_info.route.resource
+                if refusal is not None or resource is None or request.match_info.route.method != "OPTIONS":
+                    return await handler(request)
+                answer, methods = await handler(request), {route.method for route in resource} - {"OPTIONS"}
+            answer.headers.update(
+                {
+                    "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
                     "Access-Control-Allow-Headers": ", ".join(TAKEN_HEADERS),
                     "Access-Control-Max-Age": str(MAX_AGE_SECONDS),
-                },
+                }
             )
+            return answer
 
         return preflight
 

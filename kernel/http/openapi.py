@@ -144,7 +144,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schemas.of(operation.body)}},
+            "content": {operation.body_type: {"schema": schemas.of(operation.body)}},
         }
     described["responses"] = _responses(operation, schemas)
     return described
@@ -159,6 +159,14 @@ def _parameters(operation: Operation, schemas: Schemas) -> Iterator[Schema]:
     if operation.query is not None:
         for name, schema, required in schemas.fields(operation.query):
             yield {"name": name, "in": "query", "required": required, "schema": schema}
+    if operation.takes_if_match:
+        yield {
+            "name": "If-Match",
+            "in": "header",
+            "required": False,
+            "description": "The ETag that was told last, in quotes, or `*`. Without it: 428.",
+            "schema": {"type": "string", "maxLength": 200},
+        }
     if operation.idempotent:
         yield {
             "name": idempotency.HEADER,
@@ -180,6 +188,8 @@ def _responses(operation: Operation, schemas: Schemas) -> Schema:
             schema = {}
         good["content"] = {operation.media_type: {"schema": schema}}
     responses = {str(operation.status): good}
+    if operation.may_be_empty:
+        responses["204"] = {"description": HTTPStatus(204).phrase, "headers": _header("X-Request-ID")}
     by_status: dict[int, list[str]] = defaultdict(list)
     for code, status in problems_of(operation).items():
         by_status[status].append(code)

@@ -19,7 +19,7 @@ from types import NoneType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from kernel.http.body import BODY_BYTES
+from kernel.http.body import BODY_BYTES, JSON
 
 Body = TypeVar("Body")
 Query = TypeVar("Query")
@@ -92,7 +92,8 @@ class PublicCall(Generic[Body, Query]):
 class Call(Generic[Body, Query]):
     """A request of somebody signed in, inside a transaction that speaks for their tenant.
 
-    `db` is the asyncpg connection of that transaction: committed when the handler returns, undone when it raises.
+    `db` is the asyncpg connection of that transaction: committed when the handler returns, undone when it raises. None
+    for an operation that is `apart`.
     """
 
     body: Body
@@ -101,6 +102,8 @@ class Call(Generic[Body, Query]):
     caller: Caller
     origin: Origin
     db: Any
+    if_match: str | None = None
+    """The header If-Match, of an operation that `takes_if_match`."""
     _after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def inside(self, db: Any) -> Call[Body, Query]:
@@ -146,7 +149,16 @@ class Operation:
     body_bytes: int = BODY_BYTES
     cost: float = 1.0
     """What it takes from the rate limits."""
-    media_type: str = "application/json"
+    media_type: str = JSON
+    body_type: str = JSON
+    """Media type of the request's body. One that is not JSON is text: the handler takes a `str`."""
+    apart: bool = False
+    """Of an operation for somebody signed in: the handler makes its own transactions, because it asks others meanwhile,
+    and whoever waits for them must not hold a connection."""
+    takes_if_match: bool = False
+    """Says for which version of a thing it is (RFC 9110, 13.1.1)."""
+    may_be_empty: bool = False
+    """Besides `status`, 204 without a body is an answer too."""
     body: type | None = field(init=False)
     query: type | None = field(init=False)
     result: Any = field(init=False)
@@ -163,6 +175,10 @@ class Operation:
             (result,) = get_args(result)
         if self.idempotent and (self.method != "POST" or self.access is None):
             raise TypeError(f"{self.name}: only POSTs of somebody signed in can be idempotent")
+        if self.body_type != JSON and body is not str:
+            raise TypeError(f"{self.name} takes {self.body_type}, so its body is a str, not {body}")
+        if self.apart and (self.idempotent or self.access is None):
+            raise TypeError(f"{self.name}: only what somebody signed in asks can be apart, and not be idempotent")
         object.__setattr__(self, "body", None if body is NoneType else body)
         object.__setattr__(self, "query", None if query is NoneType else query)
         object.__setattr__(self, "result", None if result is NoneType else result)

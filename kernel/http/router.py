@@ -23,7 +23,7 @@ from kernel.buckets import Bucket, Buckets, Draw
 from kernel.database import tenant_scope
 from kernel.http import idempotency
 from kernel.http.answering import LOGGED, REQUEST_ID
-from kernel.http.body import FAILURE_CHARACTERS, decode, json_bytes, read_body
+from kernel.http.body import FAILURE_CHARACTERS, JSON, decode, decode_text, json_bytes, read_body
 from kernel.http.limits import HttpLimits
 from kernel.http.operation import Answer, Call, Caller, Operation, Origin, PublicCall
 from kernel.http.problem import Problem, busy, not_found, too_many, unauthenticated
@@ -97,9 +97,12 @@ class Router:
         self._tenant = Bucket(limits.tenant_burst, limits.tenant_per_second)
 
     def add(self, operations: Sequence[Operation], router: web.UrlDispatcher) -> None:
-        """Bind `operations`. A parameter named `...Id` is a UUID; one that is none is not found."""
+        """Bind `operations`. A parameter named `...Id` is a UUID; one that is none is not found. Where something else
+        than JSON is posted, OPTIONS says what (RFC 9725)."""
         for operation in operations:
             router.add_route(operation.method, operation.path, self._bound(operation))
+            if operation.method == "POST" and operation.body_type != JSON:
+                router.add_route("OPTIONS", operation.path, _options(operation))
 
     def _bound(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -114,10 +117,10 @@ class Router:
         if operation.access is None:
             await self._limit(operation, origin, None)
             query, body, _ = await _read(operation, request)
-            call = PublicCall(body, query, _segments(operation, request), origin, token)
+            asked = PublicCall(body, query, _segments(operation, request), origin, token)
             try:
                 with _database_problems():
-                    return _response(operation, await operation.handler(call))
+                    return _response(operation, await operation.handler(asked))
             except _UNDONE:
                 # Its transactions are its own: only the client can tell whether all of it may be done again.
                 raise _conflict() from None
@@ -133,10 +136,17 @@ class Router:
         if key is not None and operation.idempotent:
             route = f"{operation.method} {request.path}"
             repeat = idempotency.IdempotentRequest(self._master, key, caller, route, raw)
+        call = Call(body, query, ids, caller, origin, None, _if_match(operation, request))
+        if operation.apart:
+            try:
+                with _database_problems():
+                    return _response(operation, await operation.handler(call))
+            except _UNDONE:
+                raise _conflict() from None
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with _database_problems():
-                    return await self._work(operation, repeat, Call(body, query, ids, caller, origin, None))
+                    return await self._work(operation, repeat, call)
             except _UNDONE:
                 if attempt == ATTEMPTS:
                     raise _conflict() from None
@@ -228,6 +238,20 @@ def _utf8(header: str) -> str:
     return header.encode(errors="replace").decode().replace("\0", "")
 
 
+def _options(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        methods = sorted({route.method for route in resource}) if resource is not None else []
+        return web.Response(status=204, headers={"Allow": ", ".join(methods), "Accept-Post": operation.body_type})
+
+    return answer
+
+
+def _if_match(operation: Operation, request: web.Request) -> str | None:
+    given = request.headers.get("If-Match") if operation.takes_if_match else None
+    return None if given is None else _utf8(given)
+
+
 def _bearer(request: web.Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return (token.strip() or None) if scheme.lower() == "bearer" else None
@@ -266,8 +290,8 @@ async def _read(operation: Operation, request: web.Request) -> tuple[Any, Any, b
         raise Problem(400, "invalid_query", "this route takes no query")
     if operation.body is None:
         return query, None, b""
-    raw = await read_body(request, operation.body_bytes)
-    return query, decode(raw, operation.body), raw
+    raw = await read_body(request, operation.body_bytes, operation.body_type)
+    return query, decode_text(raw) if operation.body_type != JSON else decode(raw, operation.body), raw
 
 
 def _response(operation: Operation, answer: Any) -> web.StreamResponse:

@@ -34,6 +34,7 @@ SEED = 20261120
 REQUEST_SECONDS = 20.0
 PASSWORD = "correct horse battery 9"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+schemathesis.serializer.alias(["application/sdp", "application/trickle-ice-sdpfrag"], "text/plain")
 NO_LIMITS = {
     "DOJO_HTTP_LIMITS__NETWORK_PER_SECOND": "1000000",
     "DOJO_HTTP_LIMITS__NETWORK_BURST": "1000000",

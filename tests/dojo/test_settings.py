@@ -11,7 +11,16 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from dojo.settings import DatabaseSettings, IdentitySettings, LiveSettings, MailSettings, RedisSettings, Settings, load
+from dojo.settings import (
+    DatabaseSettings,
+    IdentitySettings,
+    LiveSettings,
+    MailSettings,
+    RedisSettings,
+    Settings,
+    VoiceSettings,
+    load,
+)
 from edge.identity.oidc.settings import OidcSettings
 from kernel.settings import SettingsError, from_json, to_json
 
@@ -122,6 +131,7 @@ def test_the_sample_file_shows_every_setting_with_its_default(tmp_path: Path) ->
     unset = {
         "allowed_origins": None,
         "live": LiveSettings(),
+        "voice": VoiceSettings(),
         "database": DatabaseSettings(),
         "redis": RedisSettings(),
         "identity": IdentitySettings(),

@@ -223,9 +223,28 @@ class TwoCompanies:
             room,
             member,
         )
+        for number, user in enumerate((host, member), start=1):
+            await db.execute(
+                "INSERT INTO dojo_voice_people (tenant_id, dojo_id, user_id, number, room_id)"
+                " VALUES ($1, $2, $3, $4, $5)",
+                tenant,
+                dojo,
+                user,
+                number,
+                room,
+            )
+        await db.execute("INSERT INTO dojo_voice_rooms (tenant_id, room_id) VALUES ($1, $2)", tenant, room)
+        await db.execute(
+            "INSERT INTO dojo_voice_talk (tenant_id, room_id, user_id, seconds, told, told_at)"
+            " VALUES ($1, $2, $3, 1, 1, 1)",
+            tenant,
+            room,
+            member,
+        )
         people = dict.fromkeys(("senseiId", "sensei", "pilot", "order", "writers", "to"), member)
         ids = {"dojoId": dojo, "roomId": room, "snapshotId": snapshot, "with": snapshot, "commandId": command}
-        return {**ids, **people, "copilot": host}
+        # Nobody is connected, so the id of a connection is nobody's.
+        return {**ids, **people, "copilot": host, "room": room, "peerId": uuid4()}
 
     def token(self, company: Company, role: Role) -> str:
         """A good access token of a session of its own: what one request ends does not end the next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -31,7 +32,18 @@ class Samples:
         """A body with every field of it, or None if it takes none."""
         if "requestBody" not in operation:
             return None
-        return self._value("", operation["requestBody"]["content"]["application/json"]["schema"], ids)
+        ((_, content),) = operation["requestBody"]["content"].items()
+        return self._value("", content["schema"], ids)
+
+    def sent(self, operation: Schema, ids: Ids) -> dict[str, Any]:
+        """The body as aiohttp's client takes it, and what headers the operation takes."""
+        headers = {name: '"something"' for name, _ in self._parameters(operation, "header") if name == "If-Match"}
+        body = self.body(operation, ids)
+        if body is None:
+            return {"headers": headers}
+        (media_type,) = operation["requestBody"]["content"]
+        data = json.dumps(body) if media_type == "application/json" else str(body)
+        return {"data": data.encode(), "headers": {**headers, "Content-Type": media_type}}
 
     def query(self, operation: Schema, ids: Ids) -> dict[str, str]:
         """Every parameter of the query that is an id."""

@@ -56,12 +56,13 @@ class Asking:
             used.add(str(found))
             return found
 
+        request = SAMPLES.sent(operation, noted)
         async with self._world.client.request(
             method,
             SAMPLES.path(path, operation, noted),
             params=SAMPLES.query(operation, noted),
-            json=SAMPLES.body(operation, noted),
-            headers={"Authorization": f"Bearer {self._world.token(self._own, role)}"},
+            data=request.get("data"),
+            headers={**request["headers"], "Authorization": f"Bearer {self._world.token(self._own, role)}"},
         ) as answer:
             text = await answer.text()
         for sent in used:

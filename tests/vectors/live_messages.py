@@ -26,10 +26,13 @@ from edge.live.json.messages import Told
 from edge.live.json.positions import Position
 from edge.live.json.shared_file import Edit, SharedFile, Step
 from edge.live.place import Place, SeatedAdmission, Standing
+from edge.live.voice_shown import slots_of, voice_lost, voice_state
+from edge.voice.state import VoicePerson, VoiceState
 
 JSON, V1 = "dojo.json.v1", "dojo.v1"
 BOTH: Final = (V1, JSON)
 TENANT, DOJO, ROOM, ANA, BEN, CLEO, SAID = (UUID(f"00000000-0000-4000-8000-00000000000{n}") for n in range(1, 8))
+PEER: Final = "00000000-0000-4000-8000-000000000008"
 NAMES: Final = {ANA: "Ana 😀", BEN: "Ben", CLEO: "Cleo"}
 AT: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WALL: Final = AT.timestamp()
@@ -86,6 +89,17 @@ def _client() -> list[Row]:
         row("a fresh token", {"type": "AUTH", "token": "eyJ"}),
         row("is anybody there?", {"type": "PING"}),
         row("goodbye: tell me when it is saved, then close", {"type": "GOODBYE"}),
+        row("which ICE servers are there?", {"type": "VOICE_SERVERS", "ref": "20"}),
+        row("I want to talk", {"type": "VOICE_OFFER", "sdp": "v=0\r\n", "ref": "21"}),
+        row("ICE begins anew", {
+            "type": "VOICE_CANDIDATE", "peer": PEER, "etag": "4f2a", "ref": "22",
+            "sdp": "a=ice-ufrag:Wf3a\r\na=ice-pwd:0123456789abcdefghijkl\r\n",
+        }),
+        row("I am muted", {"type": "VOICE_MUTE", "muted": True}),
+        row("Ben is muted", {"type": "VOICE_MUTE", "muted": True, "userId": str(BEN), "ref": "23"}),
+        row("all may speak again", {"type": "VOICE_MUTE", "muted": False, "all": True}),
+        row("I talk in this room from now on", {"type": "VOICE_MOVE"}),
+        row("I have talked enough", {"type": "VOICE_LEAVE", "peer": PEER}),
         row("fields nobody knows are ignored", {"type": "PING", "someday": {"more": [1]}}),
     ]  # fmt: skip
 
@@ -111,6 +125,7 @@ def _server() -> list[Row]:
         ]}, (JSON,)),
         *(row(name, message, (JSON,)) for name, message in _code()),
         row("nothing runs code", outgoing.not_run("18")),
+        *(row(name, message) for name, message in _voice()),
         row("edits up to this seq are committed", {"type": "SAVED", "seq": 2}, (JSON,)),
         row("all is committed: the answer to GOODBYE", {"type": "SAVED"}),
         row("here I am", {"type": "PONG", "serverTime": int(WALL * 1000)}),
@@ -187,6 +202,28 @@ def _turns() -> list[tuple[str, Row]]:
         *((f"turn: {name}", _typed("TURN", turn_view(state, 7, AT))) for name, state in states.items()),
         ("to the pilot: stop editing, send what is left, answer turn.flushed", ending),
     ]
+
+
+def _voice() -> list[tuple[str, Row]]:
+    people = [
+        VoicePerson(1, ANA, muted=False, may_speak=True, preferred=True, speaking=True, connected=True),
+        VoicePerson(2, BEN, muted=True, may_speak=True, preferred=False, speaking=False, connected=True),
+    ]
+    heard: list[int | None] = [1, None, None]
+    state = VoiceState(ROOM, "voice", WALL, people, heard, {"1": [None, None, None]}, recording=True)
+    server = {"urls": ["turn:turn.example.com:3478"], "username": f"1800000000:{ANA}", "credential": "c2VjcmV0"}
+    return [
+        ("the ICE servers", {"type": "VOICE_SERVERS", "iceServers": [server], "ref": "20"}),
+        ("an offer is answered", {
+            "type": "VOICE_ANSWER", "sdp": "v=0\r\n", "peer": PEER, "etag": "4f2a", "ref": "21",
+        }),
+        ("ICE begins anew, answered", {
+            "type": "VOICE_CANDIDATE", "sdp": "a=ice-ufrag:Gh7b\r\n", "peer": PEER, "etag": "9c1d", "ref": "22",
+        }),
+        ("who is in voice, to a listener", voice_state(state, slots_of(state, BEN), whole=True)),
+        ("who speaks, to the speaker", voice_state(state, slots_of(state, ANA), whole=False)),
+        ("the voice process is gone: offer anew", voice_lost(0.25)),
+    ]  # fmt: skip
 
 
 def _typed(kind: str, view: msgspec.Struct) -> Row:

@@ -24,6 +24,7 @@ async def test_a_code_opens_a_private_dojo_however_it_is_typed(dojos: DojoApi) -
         "dojoStatus": "ACTIVE",
         "rooms": [made["rooms"][0]["roomId"]],
         "liveUrl": "ws://127.0.0.1:0",
+        "iceServers": [],
     }
     assert (await dojos.get(f"{PATH}/{made['dojoId']}", bia)).status == 200
     assert (await dojos.join(bia, made["joinCode"])).body == answer.body

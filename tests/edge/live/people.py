@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from dojo.settings import RedisSettings, Settings
+from dojo.settings import RedisSettings, Settings, VoiceSettings
 from kernel.redis import create_client
 from tests.collab_core.client import DEADLINE_SECONDS, Client
 from tests.conftest import Database
@@ -67,11 +67,13 @@ class Class:
 
 
 @asynccontextmanager
-async def in_class(database: Database, redis_url: str) -> AsyncIterator[Class]:
-    chosen = msgspec.structs.replace(settings(database), redis=RedisSettings(url=redis_url))
+async def in_class(database: Database, redis_url: str, voice: VoiceSettings | None = None) -> AsyncIterator[Class]:
+    chosen = msgspec.structs.replace(
+        settings(database), redis=RedisSettings(url=redis_url), voice=voice or VoiceSettings()
+    )
     redis = create_client(redis_url)
     try:
-        async with serving_dojos(database, redis) as api, running(chosen) as node:
+        async with serving_dojos(database, redis, voice=voice) as api, running(chosen) as node:
             yield Class(api, node, chosen)
     finally:
         await redis.aclose()

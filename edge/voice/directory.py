@@ -1,0 +1,184 @@
+"""Which SFU has a room.
+
+Every SFU writes down in Redis, twice a second, where it is and how much it has to do; what it does not renew is gone
+after a second and a half. A room is put on the one with the least to do, and stays there while that one lives. When
+that one is full, further people of the room go to others, which then hold the room too and tell each other what is
+said: each SFU writes down of which rooms it has people.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Collection, Mapping
+from typing import Any, Final, cast
+from uuid import UUID
+
+import msgspec
+from redis.asyncio import Redis
+
+from kernel.redis import RedisAway, or_away
+
+SFUS: Final = "dojo:sfus"
+"""A set of all names; whose key has ended is gone."""
+SFU: Final = "dojo:sfu:"
+"""With a name behind it: where it is, as JSON, for `SFU_SECONDS`."""
+ROOM: Final = "dojo:voice-room:"
+"""With a room's id behind it: the name of its SFU."""
+HOLDERS: Final = "dojo:voice-holders:"
+"""With a room's id behind it: the names of the SFUs that have people of it, gone ones too; by a time of Redis."""
+SFU_SECONDS: Final = 1.5
+ROOM_SECONDS: Final = 24 * 3600
+"""Since somebody connected last; more than a dojo lasts."""
+
+# Whoever is first puts the room; whoever finds it on an SFU that is gone, too. One of them wins, and all go by it.
+_PUT: Final = """
+local now = redis.call('GET', KEYS[1])
+if now and now ~= ARGV[1] then return now end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return ARGV[2]
+"""
+
+log = logging.getLogger(__name__)
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """An SFU, as it says."""
+
+    url: str
+    load: float
+    """Of what it can take, 0 to 1; more than 1 if it has too much."""
+    at: float = 0.0
+
+
+class Directory:
+    """Finds SFUs. `otherwise` is the base URL of the one there is while none has registered."""
+
+    def __init__(self, redis: Redis | None, otherwise: str | None) -> None:
+        self._redis = redis
+        self._otherwise = otherwise
+        self._put: Any = redis.register_script(_PUT) if redis is not None else None
+
+    async def of_room(self, room: UUID, *, beside: UUID | None = None) -> str | None:
+        """The base URL of the SFU that has `room`, or is to have it from now on; None if there is no SFU. A room that
+        no SFU has goes where the room `beside` is."""
+        if self._redis is None:
+            return self._otherwise
+        try:
+            return await self._place(room, beside)
+        except RedisAway as error:
+            log.warning("which SFU has a room is not known: %s", error)
+            return self._otherwise
+
+    async def known(self, room: UUID) -> str | None:
+        """The same, but a room that no SFU has is left so."""
+        if self._redis is None:
+            return self._otherwise
+        try:
+            _, found = await self._now(room)
+            if found is not None:
+                return found.url
+            return None if await self._alive() else self._otherwise
+        except RedisAway:
+            return self._otherwise
+
+    async def seat(self, room: UUID, *, beside: UUID | None = None, full: Collection[str] = ()) -> str | None:
+        """The base URL of the SFU that the next one to come into `room` is to connect to; `full` are those that have
+        just refused them. None if no SFU is left. A room that several SFUs have fills all of them alike."""
+        first = await self.of_room(room, beside=beside)
+        if self._redis is None or first is None:
+            return None if first in full else first
+        try:
+            alive = {name: one for name, one in (await self._alive()).items() if one.url not in full}
+            names = await self._holding(room)
+        except RedisAway as error:
+            log.warning("which other SFUs have a room is not known: %s", error)
+            return None if first in full else first
+        there = {name: one for name, one in alive.items() if name in names or one.url == first}
+        chosen = _by_room_left(there) or _by_room_left(alive)
+        if chosen is not None:
+            return chosen.url
+        return None if first in full else first
+
+    async def holders(self, room: UUID) -> list[str]:
+        """The base URLs of all SFUs that have people of `room`, and of the one it was put on, which is first. What is
+        commanded of a room or of somebody in it is for each of them; who is not there is no failure."""
+        if self._redis is None:
+            return [] if self._otherwise is None else [self._otherwise]
+        try:
+            first, _ = await self._now(room)
+            names = await self._holding(room)
+            alive = await self._alive()
+        except RedisAway as error:
+            log.warning("which SFUs have a room is not known: %s", error)
+            return [] if self._otherwise is None else [self._otherwise]
+        if not alive and self._otherwise is not None:
+            return [self._otherwise]
+        ordered = ([] if first is None else [first]) + sorted(names - {first})
+        return [alive[name].url for name in ordered if name in alive]
+
+    async def lives(self, name: str) -> bool:
+        """Whether the SFU of this name renews what it wrote down. Raises `RedisAway`."""
+        if self._redis is None:
+            return True
+        with or_away():
+            return bool(await self._redis.exists(SFU + name))
+
+    async def _place(self, room: UUID, beside: UUID | None) -> str | None:
+        name, found = await self._now(room)
+        if found is not None:
+            return found.url
+        alive = await self._alive()
+        if not alive:
+            return self._otherwise
+        there = (await self._now(beside))[0] if beside is not None else None
+        holding = {other: alive[other] for other in await self._holding(room) if other in alive}
+        chosen = there if there in alive else _least_loaded(holding or alive)
+        with or_away():
+            won = await self._put(keys=[ROOM + str(room)], args=[name or "", chosen, ROOM_SECONDS])
+        taken = alive.get(won.decode())
+        return taken.url if taken is not None else None
+
+    async def _now(self, room: UUID) -> tuple[str | None, Registered | None]:
+        """The name of the room's SFU, and the SFU if it lives."""
+        assert self._redis is not None
+        with or_away():
+            name = cast(bytes | None, await self._redis.get(ROOM + str(room)))
+            if name is None:
+                return None, None
+            return name.decode(), _read(cast(bytes | None, await self._redis.get(SFU + name.decode())))
+
+    async def _holding(self, room: UUID) -> set[str]:
+        assert self._redis is not None
+        with or_away():
+            names = cast(list[bytes], await self._redis.zrange(HOLDERS + str(room), 0, -1))
+        return {name.decode() for name in names}
+
+    async def _alive(self) -> dict[str, Registered]:
+        assert self._redis is not None
+        with or_away():
+            names = sorted(name.decode() for name in cast(set[bytes], await self._redis.smembers(SFUS)))
+            told = cast(list[bytes | None], await self._redis.mget([SFU + name for name in names]) if names else [])
+        found = {name: _read(one) for name, one in zip(names, told, strict=True)}
+        return {name: one for name, one in found.items() if one is not None}
+
+
+def _least_loaded(alive: dict[str, Registered]) -> str:
+    """Of those alike any: all who ask at the same moment read the same loads."""
+    least = min(one.load for one in alive.values())
+    return random.choice([name for name, one in alive.items() if one.load <= least + 0.02])  # noqa: S311 - spreads load
+
+
+def _by_room_left(some: Mapping[str, Registered]) -> Registered | None:
+    """One that is not full: those with more room more often, so that a crowd that reads the same loads is spread."""
+    room_left = {name: 1 - one.load for name, one in some.items() if one.load < 1}
+    if not room_left:
+        return None
+    return some[random.choices(list(room_left), list(room_left.values()))[0]]  # noqa: S311 - spreads load
+
+
+def _read(told: bytes | None) -> Registered | None:
+    try:
+        return None if told is None else msgspec.json.decode(told, type=Registered)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
