@@ -17,6 +17,9 @@ from typing import Final
 
 SPEECH_SECONDS: Final = 0.8
 """After their last loud packet somebody counts as speaking for so long: pauses between sentences are mostly shorter."""
+PAUSE_SECONDS: Final = 0.12
+"""Whoever was not loud for so long gives way to whoever is, if all places are taken: the gap between two words is mostly
+shorter, the one between two people's turns mostly longer."""
 HOLD_SECONDS: Final = 0.2
 """A score stays for so long before it decays: a stop consonant or a short word gap is no reason to lose a place."""
 DECAY: Final = 10.0
@@ -257,7 +260,11 @@ class Selection:
         other_speaks, other_score = standing[other]
         if not speaks or not other_speaks:
             return speaks
-        safe = other_score > 0 and now < self._voices[other].safe_until
+        holder = self._voices[other]
+        if now - holder.loud_at > PAUSE_SECONDS:
+            # Pausing: whoever speaks at this moment and is not clearly quieter comes before.
+            return now - self._voices[one].loud_at <= STALE_SECONDS and score >= other_score and score > 0
+        safe = other_score > 0 and now < holder.safe_until
         return score >= other_score + (2 * MARGIN if safe else MARGIN)
 
     def _by_size(self, this: _Voice, size: int, now: float) -> float:
