@@ -14,18 +14,19 @@ from pathlib import Path
 
 import uvloop
 
-from loadtests.bench import servers
+from loadtests.bench import servers, voice_servers
 from loadtests.bench.fanout import LoadFailed, Measured
 from loadtests.bench.processes import ProcessGone
 from loadtests.bench.report import Report, Run, environment
 from loadtests.bench.scenarios import ALL, Context, Scenario
 
+_NAMES = tuple(dict.fromkeys((*servers.NAMES, *voice_servers.NAMES)))
 _PEERS = Path(__file__).resolve().parent.parent / "peers"
 
 
 async def _once(scenario: Scenario, name: str, context: Context) -> Measured:
     try:
-        async with servers.make(name, lift_limits=scenario.lift_limits) as server:
+        async with scenario.server(name) as server:
             return await scenario.run(server, context)
     except (LoadFailed, servers.ServerFailed, ProcessGone) as error:
         return Measured(problems=[str(error)])
@@ -36,7 +37,7 @@ async def _all(scenarios: list[Scenario], names: list[str], runs: int, context: 
     for number in range(1, runs + 1):
         for scenario in scenarios:
             for name in names:
-                if scenario.only_dojo and name != "dojo":
+                if not scenario.runs_on(name):
                     continue
                 begun = time.monotonic()
                 run = Run.of(scenario, name, number, await _once(scenario, name, context))
@@ -58,14 +59,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description="Measure Dojo and its peers.")
     parser.add_argument("--scenario", default=",".join(s.name for s in ALL), help="names, separated by commas")
     parser.add_argument("--runs", type=int, default=3, help="how often; the table shows medians")
-    parser.add_argument("--peers", default=",".join(servers.NAMES), help="servers, separated by commas")
+    parser.add_argument("--peers", default=",".join(_NAMES), help="servers, separated by commas")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each load is measured")
     parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder for bench.json and bench.md")
     arguments = parser.parse_args()
     known = {scenario.name.lower(): scenario for scenario in ALL}
     wanted = [name.strip().lower() for name in arguments.scenario.split(",")]
     names = [name.strip() for name in arguments.peers.split(",")]
-    if unknown := [*(set(wanted) - set(known)), *(set(names) - set(servers.NAMES))]:
+    if unknown := [*(set(wanted) - set(known)), *(set(names) - set(_NAMES))]:
         parser.error(f"unknown: {', '.join(unknown)}")
     if {servers.SERVER_CORE, servers.GENERATOR_CORE} - os.sched_getaffinity(0):
         print("two cores are needed, one for the server and one for the load", file=sys.stderr)

@@ -25,7 +25,14 @@ _TITLES = {
     "kib_per_connection": "per connection", "open_together_ms": "50 at once, slowest",
     "open_together_median_ms": "50 at once, median", "open_alone_ms": "alone", "saved_p50_ms": "saved p50",
     "saved_p99_ms": "saved p99", "login_p50_ms": "login p50", "check_ms": "per check", "check_p99_ms": "per check, p99",
-    "rls_ratio": "with : without", "rls_ms": "with",
+    "us_per_packet": "CPU per packet", "of_janus": "Dojo : janus", "recovered_percent": "lost packets that came again",
+    "p999_ms": "p99.9", "many_p50_ms": "p50, 800", "many_p99_ms": "p99, 800", "many_p999_ms": "p99.9, 800",
+    "cpu_ms": "CPU each", "kib_per_peer": "memory each", "sockets_per_peer": "sockets each",
+    "join_p50_ms": "checks and handshake, p50", "change_p50_ms": "p50", "change_p95_ms": "p95",
+    "change_max_ms": "longest", "at_once_p50_ms": "without a pause, p50", "at_once_max_ms": "without a pause, longest",
+    "gaps": "sequence gaps", "clock_back": "timestamps back",
+    "added_ms": "longest delay beyond p99 before", "calm_p99_ms": "p99 before", "storm_p99_ms": "p99 meanwhile",
+    "all_in_seconds": "all in after", "rls_ratio": "with : without", "rls_ms": "with",
 }  # fmt: skip
 
 
@@ -60,12 +67,21 @@ class Report:
 
     def median(self, scenario: Scenario, server: str, figure: Figure) -> float | None:
         """Over the valid runs; None if there is none."""
+        if figure.than is not None:
+            return self._proportion(scenario, server, *figure.than)
         values = [
             run.figures[figure.name]
             for run in self.runs
             if run.valid and run.scenario == scenario.name and run.server == server and figure.name in run.figures
         ]
         return statistics.median(values) if values else None
+
+    def _proportion(self, scenario: Scenario, server: str, than: str, name: str) -> float | None:
+        if server != "dojo":
+            return None
+        measured = next(figure for figure in scenario.figures if figure.name == name)
+        own, theirs = self.median(scenario, server, measured), self.median(scenario, than, measured)
+        return own / theirs if own is not None and theirs else None
 
     def judged(self, scenario: Scenario, figure: Figure) -> bool | None:
         """Whether Dojo keeps the bound, in the median and with every run valid; None if nothing is asked."""
@@ -74,6 +90,8 @@ class Report:
         if any(not run.valid for run in self.runs if run.scenario == scenario.name and run.server == "dojo"):
             return False
         value = self.median(scenario, "dojo", figure)
+        if value is None and figure.than is not None and not any(r.server == figure.than[0] for r in self.runs):
+            return None  # the other server was not asked for
         return value is not None and bool(figure.holds(value))
 
     def markdown(self, scenarios: Sequence[Scenario]) -> str:
@@ -110,7 +128,7 @@ class Report:
         runs = [run for run in self.runs if run.scenario == scenario.name and run.server == server]
         value = self.median(scenario, server, figure)
         if value is None:
-            return "INVALID" if runs else ""
+            return "INVALID" if any(not run.valid for run in runs) else ""
         spoilt = sum(1 for run in runs if not run.valid)
         return _shown(figure, value) + (f" ({spoilt} of {len(runs)} runs INVALID)" if spoilt else "")
 

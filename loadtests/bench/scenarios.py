@@ -18,11 +18,17 @@ from loadtests.bench import (
     opening,
     replaying,
     row_security,
+    servers,
     storm,
     token_check,
+    voice,
+    voice_change,
+    voice_joins,
+    voice_servers,
 )
 from loadtests.bench.fanout import Measured, Shape
 from loadtests.bench.servers import DojoServer, Server
+from loadtests.bench.voice_servers import VoiceServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Figure:
     unit: str
     bound: float | None = None
     at_least: bool = False
+    than: tuple[str, str] | None = None
+    """A proportion and no measurement: Dojo's figure of that name (second) by that of another server (first)."""
 
     def holds(self, value: float) -> bool | None:
         """Whether `value` keeps the bound; None if there is none."""
@@ -53,7 +61,7 @@ class Figure:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`run` loads a fresh server. `lift_limits`: without the limits a member normally has. `only_dojo`: measures what
-    other servers do not have."""
+    other servers do not have. `voice`: of voice servers, not of those for documents."""
 
     name: str
     what: str
@@ -61,6 +69,15 @@ class Scenario:
     run: Callable[[Server, Context], Awaitable[Measured]]
     lift_limits: bool = False
     only_dojo: bool = False
+    voice: bool = False
+
+    def runs_on(self, server: str) -> bool:
+        """Whether there is anything to measure on the server of that name."""
+        return server == "dojo" or (not self.only_dojo and self.voice == (server in voice_servers.NAMES))
+
+    def server(self, name: str) -> Server:
+        """A fresh one, not started yet. Raises `KeyError`, `ServerFailed`."""
+        return voice_servers.make(name) if self.voice else servers.make(name, lift_limits=self.lift_limits)
 
 
 def _typing(name: str, what: str, shape: Shape, *figures: Figure, saved: bool = False) -> Scenario:
@@ -128,6 +145,41 @@ async def _storm(server: Server, context: Context) -> Measured:
 async def _replaying(server: Server, context: Context) -> Measured:
     assert isinstance(server, DojoServer)
     return await replaying.measure(server)
+
+
+def _voice(
+    name: str, what: str, measure: Callable[[VoiceServer, float], Awaitable[Measured]], *figures: Figure,
+    only_dojo: bool = False,
+) -> Scenario:  # fmt: skip
+    async def run(server: Server, context: Context) -> Measured:
+        assert isinstance(server, VoiceServer)
+        return await measure(server, context.seconds)
+
+    return Scenario(name, what, figures, run, only_dojo=only_dojo, voice=True)
+
+
+async def _voice_cost(server: VoiceServer, seconds: float) -> Measured:
+    return await voice.cost(server, 200, seconds)
+
+
+async def _voice_crowd(server: VoiceServer, seconds: float) -> Measured:
+    return await voice.crowd(server, 800, seconds)
+
+
+async def _voice_delay(server: VoiceServer, seconds: float) -> Measured:
+    return await voice.delay(server, 200, 800, seconds)
+
+
+async def _voice_joins(server: VoiceServer, seconds: float) -> Measured:
+    return await voice_joins.cost(server)
+
+
+async def _voice_change(server: VoiceServer, seconds: float) -> Measured:
+    return await voice_change.measure(server)
+
+
+async def _voice_storm(server: VoiceServer, seconds: float) -> Measured:
+    return await voice_joins.storm(server, 200)
 
 
 S2 = Shape(rooms=1, members=50, writers=10, rate=5)
@@ -246,5 +298,36 @@ ALL = (
             Figure("cpu_times", "times", 1.5), Figure("one_cpu", "core"), Figure("server_cpu", "core"),
             Figure("redis_cpu", "core"), Figure("p99_ms", "ms"),
         ), _cost_of_nodes,
+    ),
+    _voice(
+        "V1", "3 speak, 200 hear them: CPU per packet that is sent", _voice_cost,
+        Figure("us_per_packet", "us", 6.0), Figure("of_janus", "times", 0.6, than=("janus", "us_per_packet")),
+        Figure("p50_ms", "ms"), Figure("p99_ms", "ms"), Figure("server_cpu", "core"),
+    ),
+    _voice(
+        "V2", "50 microphones open, 3 of them spoken into, 800 listeners who lose 1%", _voice_crowd,
+        Figure("listeners", "people", 800, at_least=True), Figure("recovered_percent", "%"),
+        Figure("p999_ms", "ms"), Figure("us_per_packet", "us"), Figure("server_cpu", "core"), only_dojo=True,
+    ),
+    _voice(
+        "V3", "3 speak: delay to 200 listeners, then to 800", _voice_delay,
+        Figure("p50_ms", "ms", 0.5), Figure("p99_ms", "ms", 10.0), Figure("many_p999_ms", "ms", 25.0),
+        Figure("many_p50_ms", "ms"), Figure("many_p99_ms", "ms"), Figure("server_cpu", "core"), only_dojo=True,
+    ),
+    _voice(
+        "V5", "200 join one after the other, nobody speaks", _voice_joins,
+        Figure("cpu_ms", "ms", 1.8), Figure("kib_per_peer", "KiB", 128.0), Figure("sockets_per_peer", "sockets", 0.0),
+        Figure("join_p50_ms", "ms"),
+    ),
+    _voice(
+        "V6", "6 microphones, 3 full slots: one falls silent, after a pause another begins", _voice_change,
+        Figure("change_p95_ms", "ms", 120.0), Figure("change_p50_ms", "ms"), Figure("change_max_ms", "ms"),
+        Figure("at_once_p50_ms", "ms"), Figure("at_once_max_ms", "ms"),
+        Figure("gaps", "packets", 0.0), Figure("clock_back", "packets", 0.0), only_dojo=True,
+    ),
+    _voice(
+        "V8", "3 speak, 200 hear them, 50 more join at once", _voice_storm,
+        Figure("added_ms", "ms", 20.0), Figure("calm_p99_ms", "ms"), Figure("storm_p99_ms", "ms"),
+        Figure("all_in_seconds", "s"),
     ),
 )  # fmt: skip
