@@ -127,7 +127,7 @@ class IceAgent:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Where packets of this peer may come from: valid paths, and candidates, whose answers name nobody."""
-        return (*self._valid, *self._candidates)
+        return (*self._valid, *(path for path in self._candidates if path not in self._valid))
 
     @property
     def fragments(self) -> tuple[str, ...]:
@@ -218,10 +218,36 @@ class IceAgent:
         if generation is self._current:
             valid.generation = generation
             valid.until = None
-        if message.use_candidate:
-            self._nominations += 1
+        answer = Send(path, stun.success(message, address, generation.local_key))
+        if not message.use_candidate:
+            return [answer]
+        self._nominations += 1
+        if self.nominated in (None, path):
             self._nominate(path, generation, self._nominations, now)
-        return [Send(path, stun.success(message, address, generation.local_key))]
+            return [answer]
+        # The request may have been overheard, and come again from an address its client has left: media follows only
+        # once the client has answered from there anew.
+        candidate = self._candidates.get(path)
+        if candidate is not None and candidate.generation is generation:
+            candidate.nomination = self._nominations
+            return [answer]
+        return [self._check(path, generation, self._nominations, now), answer]
+
+    def _check(self, path: Path, generation: _Generation, nomination: int, now: float) -> Send:
+        """A check of ours for `path`, which counts as a candidate until it is answered."""
+        transaction = self._random(12)
+        check = stun.request(
+            transaction,
+            username=generation.outgoing,
+            password=generation.remote_key,
+            priority=CHECK_PRIORITY,
+            controlled=self._tie_breaker,
+        )
+        self._candidates[path] = _Candidate(
+            generation, transaction, check, now + CHECK_SECONDS, CHECK_SECONDS, now + CANDIDATE_SECONDS, nomination
+        )
+        self.version += 1
+        return Send(path, check)
 
     def _answered(self, message: Message, path: Path, now: float) -> list[Send]:
         """An answer to a check of ours: it proves `path` if it came by the path the check went (RFC 8445 7.2.5.2.1)."""
@@ -235,7 +261,7 @@ class IceAgent:
         del self._candidates[path]
         self._unproven.pop(path, None)
         self._refused.discard(path)
-        if len(self._valid) >= VALID_MOST:
+        if path not in self._valid and len(self._valid) >= VALID_MOST:
             replaceable = (known for known in self._valid if known != self.nominated)
             del self._valid[min(replaceable, key=lambda known: self._valid[known].heard)]
         self._valid[path] = _Valid(candidate.generation, now)
@@ -266,21 +292,9 @@ class IceAgent:
             return self._dropped("unproven")
         if candidate is None and not self._place(path, now):
             return self._dropped("crowded")
-        transaction = self._random(12)
-        check = stun.request(
-            transaction,
-            username=generation.outgoing,
-            password=generation.remote_key,
-            priority=CHECK_PRIORITY,
-            controlled=self._tie_breaker,
-        )
-        self._candidates[path] = _Candidate(
-            generation, transaction, check, now + CHECK_SECONDS, CHECK_SECONDS, now + CANDIDATE_SECONDS, nomination
-        )
-        self.version += 1
-        self._spend(path, now)
         # The check goes first, so that the client has answered it before it goes on upon our answer.
-        sends = [Send(path, check)]
+        sends = [self._check(path, generation, nomination, now)]
+        self._spend(path, now)
         if allowance > 1:
             self._spend(path, now)
             sends.append(Send(path, stun.success(message, address, generation.local_key)))
@@ -333,10 +347,14 @@ class IceAgent:
         return min(candidate.again, candidate.until) if self._allowance(path) else candidate.until
 
     def _allowance(self, path: Path) -> int:
-        """Packets `path`, which has proven nothing, may still have."""
+        """Packets `path` may still have, if it has proven nothing."""
+        if path in self._valid:
+            return UNPROVEN_PACKETS
         return UNPROVEN_PACKETS - self._unproven.get(path, (0, 0.0))[0] - (path in self._refused)
 
     def _spend(self, path: Path, now: float) -> None:
+        if path in self._valid:
+            return
         spent, since = self._unproven.get(path, (0, now))
         self._unproven[path] = (spent + 1, since)
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from edge.dojos.bell import Bell
 from edge.dojos.guest_access import GuestAccess
 from edge.dojos.guests import Guests
+from edge.dojos.ice_servers import IceServers
 from edge.dojos.invitations import DojoInvitations
 from edge.dojos.joining import Joining
 from edge.dojos.lifecycle import Lifecycle
@@ -21,7 +22,6 @@ from edge.dojos.participants import Participants
 from edge.dojos.rooms import Rooms
 from edge.dojos.turns.copies import Copies
 from edge.dojos.turns.routes import TurnRoutes
-from edge.voice.turn import IceServers
 from kernel.buckets import Buckets
 from kernel.http.operation import Operation
 from kernel.secrets import MasterKeys

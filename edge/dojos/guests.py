@@ -11,12 +11,12 @@ from msgspec import Meta
 
 from edge.dojos import join_codes, names, seats
 from edge.dojos.bell import Bell
+from edge.dojos.ice_servers import IceServer, IceServers
 from edge.dojos.joining import TypedCode, limit
 from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.refusals import invalid_code, no_seat
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.identity.unshown import Unshown
-from edge.voice.turn import IceServer, IceServers
 from kernel import audit
 from kernel.buckets import Buckets
 from kernel.database import scope, speak_for_tenant

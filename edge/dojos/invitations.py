@@ -12,6 +12,7 @@ import msgspec
 
 from edge.dojos import access, seats
 from edge.dojos.bell import Bell
+from edge.dojos.ice_servers import IceServers
 from edge.dojos.invitation_mail import dojo_invitation
 from edge.dojos.joining import Joined, joined
 from edge.dojos.live_addresses import LiveAddresses
@@ -22,7 +23,6 @@ from edge.identity import outbox
 from edge.identity.credentials import email_of, invalid_email
 from edge.identity.mail.port import MailRefused
 from edge.identity.unshown import Unshown
-from edge.voice.turn import IceServers
 from kernel import audit
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.fields import Email, Instant, Secret

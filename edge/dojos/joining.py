@@ -10,12 +10,12 @@ from msgspec import Meta
 
 from edge.dojos import access, join_codes, seats
 from edge.dojos.bell import Bell
+from edge.dojos.ice_servers import IceServer, IceServers
 from edge.dojos.live_addresses import LiveAddresses
 from edge.dojos.refusals import invalid_code, no_seat, over
 from edge.dojos.seats import Newcomer, NoSeat, Seat, Way, Why
 from edge.dojos.states import Status
 from edge.identity.unshown import Unshown
-from edge.voice.turn import IceServer, IceServers
 from kernel import audit
 from kernel.buckets import Bucket, Buckets, Draw
 from kernel.http.operation import SIGNED_IN, Call, Operation, Origin

@@ -8,9 +8,11 @@ said: each SFU writes down of which rooms it has people.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -28,6 +30,8 @@ ROOM: Final = "dojo:voice-room:"
 HOLDERS: Final = "dojo:voice-holders:"
 """With a room's id behind it: the names of the SFUs that have people of it, gone ones too; by a time of Redis."""
 SFU_SECONDS: Final = 1.5
+FRESH_SECONDS: Final = 0.25
+"""For so long it is not asked anew which SFUs there are, for newcomers: they renew that every half a second."""
 ROOM_SECONDS: Final = 24 * 3600
 """Since somebody connected last; more than a dojo lasts."""
 
@@ -54,9 +58,21 @@ class Registered(msgspec.Struct, frozen=True):
 class Directory:
     """Finds SFUs. `otherwise` is the base URL of the one there is while none has registered."""
 
-    def __init__(self, redis: Redis | None, otherwise: str | None) -> None:
+    def __init__(
+        self,
+        redis: Redis | None,
+        otherwise: str | None,
+        *,
+        fresh_seconds: float = FRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._redis = redis
         self._otherwise = otherwise
+        self._fresh_seconds = fresh_seconds
+        self._now_is = clock
+        self._asking = asyncio.Lock()
+        self._alive_until = 0.0
+        self._seen_alive: dict[str, Registered] = {}
         self._put: Any = redis.register_script(_PUT) if redis is not None else None
 
     async def of_room(self, room: UUID, *, beside: UUID | None = None) -> str | None:
@@ -85,17 +101,21 @@ class Directory:
     async def seat(self, room: UUID, *, beside: UUID | None = None, full: Collection[str] = ()) -> str | None:
         """The base URL of the SFU that the next one to come into `room` is to connect to; `full` are those that have
         just refused them. None if no SFU is left. A room that several SFUs have fills all of them alike."""
-        first = await self.of_room(room, beside=beside)
-        if self._redis is None or first is None:
-            return None if first in full else first
+        if self._redis is None:
+            return None if self._otherwise in full else self._otherwise
         try:
-            alive = {name: one for name, one in (await self._alive()).items() if one.url not in full}
-            names = await self._holding(room)
+            names, alive = await self._spread(room), await self._lately_alive()
+            if names and names[0] in alive:
+                first: str | None = alive[names[0]].url
+            else:
+                first = await self._place(room, beside)
+                alive = await self._alive()
         except RedisAway as error:
-            log.warning("which other SFUs have a room is not known: %s", error)
-            return None if first in full else first
-        there = {name: one for name, one in alive.items() if name in names or one.url == first}
-        chosen = _by_room_left(there) or _by_room_left(alive)
+            log.warning("which SFUs have a room is not known: %s", error)
+            return None if self._otherwise in full else self._otherwise
+        left = {name: one for name, one in alive.items() if one.url not in full}
+        there = {name: one for name, one in left.items() if name in names or one.url == first}
+        chosen = _by_room_left(there) or _by_room_left(left)
         if chosen is not None:
             return chosen.url
         return None if first in full else first
@@ -106,16 +126,13 @@ class Directory:
         if self._redis is None:
             return [] if self._otherwise is None else [self._otherwise]
         try:
-            first, _ = await self._now(room)
-            names = await self._holding(room)
-            alive = await self._alive()
+            names, alive = await self._spread(room), await self._alive()
         except RedisAway as error:
             log.warning("which SFUs have a room is not known: %s", error)
             return [] if self._otherwise is None else [self._otherwise]
         if not alive and self._otherwise is not None:
             return [self._otherwise]
-        ordered = ([] if first is None else [first]) + sorted(names - {first})
-        return [alive[name].url for name in ordered if name in alive]
+        return [alive[name].url for name in names if name in alive]
 
     async def lives(self, name: str) -> bool:
         """Whether the SFU of this name renews what it wrote down. Raises `RedisAway`."""
@@ -132,7 +149,7 @@ class Directory:
         if not alive:
             return self._otherwise
         there = (await self._now(beside))[0] if beside is not None else None
-        holding = {other: alive[other] for other in await self._holding(room) if other in alive}
+        holding = {other: alive[other] for other in await self._spread(room) if other in alive}
         chosen = there if there in alive else _least_loaded(holding or alive)
         with or_away():
             won = await self._put(keys=[ROOM + str(room)], args=[name or "", chosen, ROOM_SECONDS])
@@ -148,11 +165,23 @@ class Directory:
                 return None, None
             return name.decode(), _read(cast(bytes | None, await self._redis.get(SFU + name.decode())))
 
-    async def _holding(self, room: UUID) -> set[str]:
+    async def _spread(self, room: UUID) -> list[str]:
+        """The names of the SFU that the room was put on, and of those that have people of it; also of those gone."""
         assert self._redis is not None
         with or_away():
-            names = cast(list[bytes], await self._redis.zrange(HOLDERS + str(room), 0, -1))
-        return {name.decode() for name in names}
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.get(ROOM + str(room))
+            pipeline.zrange(HOLDERS + str(room), 0, -1)
+            first, holders = cast(tuple[bytes | None, list[bytes]], await pipeline.execute())
+        return list(dict.fromkeys(name.decode() for name in ([] if first is None else [first]) + sorted(holders)))
+
+    async def _lately_alive(self) -> dict[str, Registered]:
+        """As they were a moment ago, once for all who come in a crowd."""
+        async with self._asking:
+            if self._now_is() >= self._alive_until:
+                self._seen_alive = await self._alive()
+                self._alive_until = self._now_is() + self._fresh_seconds
+        return self._seen_alive
 
     async def _alive(self) -> dict[str, Registered]:
         assert self._redis is not None

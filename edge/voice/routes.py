@@ -11,12 +11,12 @@ from aiohttp import web
 
 from edge.dojos import access
 from edge.dojos.bell import Bell
+from edge.dojos.ice_servers import IceServer
 from edge.dojos.refusals import over
 from edge.dojos.states import Status
 from edge.voice import people, room_settings
 from edge.voice.sfu import FRAGMENT, SDP
 from edge.voice.state import VoiceState
-from edge.voice.turn import IceServer
 from edge.voice.voice import SDP_BYTES, Voice
 from kernel import audit
 from kernel.http.operation import SIGNED_IN, Call, Operation

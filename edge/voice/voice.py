@@ -12,6 +12,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from edge.dojos import talk_time
+from edge.dojos.ice_servers import IceServers
 from edge.voice import people
 from edge.voice.directory import Directory
 from edge.voice.people import check_seat, find_room
@@ -19,7 +20,6 @@ from edge.voice.rights import Rights
 from edge.voice.settings import VoiceEdge
 from edge.voice.sfu import Opened, Person, Restarted, Sfu, SfuAway, away
 from edge.voice.state import VoiceState
-from edge.voice.turn import IceServers
 from edge.voice.upkeep import Upkeep
 from kernel.database import FAILURES, tenant_scope
 from kernel.http.problem import Problem, not_found
@@ -63,7 +63,7 @@ class Voice:
         """`pool` has connections of the services' role. `heard`: what an SFU said of a room lately, of its
         own accord."""
         self._pool = pool
-        self.ice = IceServers(settings)
+        self.ice = IceServers(settings.turn_urls, settings.turn_secret, settings.turn_seconds)
         self.directory = Directory(redis, settings.control_url)
         self._sfu = Sfu(settings.secret) if settings.secret is not None else None
         self._upkeep = Upkeep(pool, self.directory, self._sfu, heard) if self._sfu is not None else None

@@ -115,4 +115,4 @@ if __name__ == "__main__":
     mode, notes, *arguments = sys.argv[1:]
     live_node = Program("live node", (sys.executable, "-m", "tests.dojo.stand_in", mode, notes), stop_seconds=60)
     own = Programs.own()
-    sys.exit(main(arguments, Programs(live_node=live_node, api=own.api, worker=own.worker)))
+    sys.exit(main(arguments, Programs(live_node=live_node, voice=own.voice, api=own.api, worker=own.worker)))

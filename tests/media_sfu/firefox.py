@@ -24,6 +24,8 @@ PREFERENCES: Final = {
     "marionette.port": 0,  # any; told in a file of the profile
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
+    # Or pages get the candidates of the default route alone, none on loopback: a made-up microphone is no reason.
+    "permissions.default.microphone": 1,
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "media.autoplay.default": 0,

@@ -194,10 +194,24 @@ class TestNomination:
         client.validate("mobile", 101.0)
         assert client.nominated() == "wifi"
         version = client.agent.version
-        client.ask("mobile", 102.0, nominate=True)
+        client.validate("mobile", 102.0, nominate=True)
         assert client.nominated() == "mobile"
         assert client.agent.version > version
         assert client.agent.valid("wifi")
+
+    def test_a_nomination_that_was_overheard_takes_media_nowhere(self, client: Client) -> None:
+        """The client has left the network, somebody there sends its request again."""
+        client.validate("wifi", 100.0, nominate=True)
+        overheard = client.request(nominate=True)
+        client.validate("mobile", 101.0, nominate=True)
+        sends = client.agent.receive(overheard, "wifi", ADDRESS, 102.0)
+        assert [stun.parse(send.data).klass for send in sends] == [Klass.REQUEST, Klass.SUCCESS]
+        again = client.agent.receive(overheard, "wifi", ADDRESS, 102.1)
+        assert [stun.parse(send.data).klass for send in again] == [Klass.SUCCESS]
+        assert client.nominated() == "mobile"
+        drain(client.agent, 108.0)
+        assert client.nominated() == "mobile"
+        assert set(client.agent.paths) == {"wifi", "mobile"}
 
     def test_a_slow_proof_does_not_overrule_a_later_nomination(self, client: Client) -> None:
         check = client.ask("a", 100.0, nominate=True)[0]
@@ -234,7 +248,7 @@ class TestRestart:
         assert only(client.agent.receive(before[0], "old", ADDRESS, 101.0)).authentic(before[1].password.encode())
         client.validate("new", 102.0)
         assert client.nominated() == "old"
-        client.ask("new", 103.0, nominate=True)
+        client.validate("new", 103.0, nominate=True)
         assert client.nominated() == "new"
         assert client.fragments() == (client.server.fragment,)
         assert only(client.agent.receive(before[0], "old", ADDRESS, 103.1)).error == (401, "Unauthenticated")

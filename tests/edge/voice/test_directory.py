@@ -8,8 +8,10 @@ from uuid import UUID, uuid4
 import msgspec
 from redis.asyncio import Redis
 
-from edge.voice.directory import ROOM, SFU, SFUS, Directory, Registered
+from edge.voice.directory import FRESH_SECONDS, HOLDERS, ROOM, SFU, SFUS, Directory, Registered
 from kernel.redis import create_client
+from media_sfu.registry import KEY, NAMES
+from media_sfu.relay import holders
 
 OTHERWISE = "http://127.0.0.1:1"
 
@@ -72,3 +74,87 @@ async def test_while_redis_is_away_it_is_the_one_that_was_set() -> None:
     nowhere = create_client("redis://127.0.0.1:1")
     assert await Directory(nowhere, OTHERWISE).of_room(UUID(int=1)) == OTHERWISE
     await nowhere.aclose()
+
+
+async def hold(redis: Redis, room: UUID, *names: str) -> None:
+    await redis.zadd(HOLDERS + str(room), dict.fromkeys(names, 1.0))
+
+
+def test_names_in_redis_are_those_that_the_processes_write() -> None:
+    assert KEY.format(name="one") == SFU + "one"
+    assert NAMES == SFUS
+    assert holders.KEY.format(room="r") == HOLDERS + "r"
+
+
+async def test_all_who_have_people_of_a_room_are_named_the_first_one_first(redis: Redis) -> None:
+    two, one, three = [await register(redis, name, load) for name, load in [("two", 0.1), ("one", 0.5), ("three", 0.6)]]
+    directory, room = Directory(redis, OTHERWISE), uuid4()
+    assert await directory.holders(room) == []
+    await directory.of_room(room)
+    assert await directory.holders(room) == [two]
+    await hold(redis, room, "one", "two", "gone")
+    assert await directory.holders(room) == [two, one]
+    await hold(redis, room, "three")
+    await redis.delete(SFU + "two")
+    assert await directory.holders(room) == [one, three]
+
+
+async def test_a_newcomer_goes_where_the_room_is(redis: Redis) -> None:
+    one = await register(redis, "one", 0.1)
+    directory, room = Directory(redis, OTHERWISE, fresh_seconds=0), uuid4()
+    assert await directory.seat(room) == one
+    await register(redis, "one", 0.9)
+    await register(redis, "two", 0.0)
+    assert [await directory.seat(room) for _ in range(5)] == [one] * 5
+
+
+async def test_a_room_that_is_full_spills_over_and_then_fills_all_it_is_on(redis: Redis) -> None:
+    one, two = await register(redis, "one", 0.0), await register(redis, "two", 0.3)
+    directory, room = Directory(redis, OTHERWISE, fresh_seconds=0), uuid4()
+    assert await directory.of_room(room) == one
+    await register(redis, "one", 1.0)
+    await register(redis, "three", 1.0)
+    assert await directory.seat(room) == two, "who says that it is full is not even asked"
+    await register(redis, "one", 0.9)
+    assert await directory.seat(room, full=[one]) == two
+    assert await directory.of_room(room) == one, "the room is still where it was put"
+    await hold(redis, room, "one", "two")
+    told = [await directory.seat(room) for _ in range(200)]
+    assert set(told) == {one, two}
+    # In the proportion of the room that is left, 0.1 to 0.7: some 25 of 200.
+    assert 5 <= told.count(one) <= 60
+    assert await directory.seat(room, full=[one]) == two
+    assert await directory.seat(room, full=[one, two]) is None
+
+
+async def test_a_lost_room_goes_on_where_people_of_it_are(redis: Redis) -> None:
+    for name, load in [("one", 0.0), ("two", 0.5), ("three", 0.2)]:
+        await register(redis, name, load)
+    directory, room = Directory(redis, OTHERWISE, fresh_seconds=0), uuid4()
+    await directory.of_room(room)
+    await hold(redis, room, "one", "two")
+    await redis.delete(SFU + "one")
+    assert await directory.of_room(room) == "http://two:9"
+
+
+async def test_where_there_is_just_one_it_is_that_one(redis: Redis) -> None:
+    nowhere, room = create_client("redis://127.0.0.1:1"), uuid4()
+    for directory in (Directory(None, OTHERWISE), Directory(nowhere, OTHERWISE), Directory(redis, OTHERWISE)):
+        assert await directory.seat(room) == OTHERWISE
+        assert await directory.seat(room, full=[OTHERWISE]) is None
+        assert await directory.holders(room) == [OTHERWISE]
+    for directory in (Directory(None, None), Directory(nowhere, None), Directory(redis, None)):
+        assert await directory.seat(room) is None
+        assert await directory.holders(room) == []
+    await nowhere.aclose()
+
+
+async def test_a_crowd_asks_once_which_sfus_there_are(redis: Redis) -> None:
+    now = 100.0
+    one, two = await register(redis, "one", 0.1), await register(redis, "two", 0.5)
+    directory, room = Directory(redis, None, clock=lambda: now), uuid4()
+    assert await directory.seat(room) == one
+    await register(redis, "one", 1.0)
+    assert await directory.seat(room) == one
+    now += FRESH_SECONDS
+    assert await directory.seat(room) == two

@@ -10,12 +10,10 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import msgspec
-
-from edge.voice.settings import VoiceEdge
 
 
 class IceServer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,10 +27,13 @@ class IceServer(msgspec.Struct, frozen=True, omit_defaults=True):
 class IceServers:
     """Makes credentials."""
 
-    def __init__(self, settings: VoiceEdge, *, clock: Callable[[], float] = time.time) -> None:
-        self._urls = list(settings.turn_urls)
-        self._secret = settings.turn_secret
-        self._seconds = settings.turn_seconds
+    def __init__(
+        self, urls: Sequence[str], secret: str | None, seconds: float, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`urls` of the TURN servers, which have `secret` too; `seconds`: how long a credential is good."""
+        self._urls = list(urls)
+        self._secret = secret
+        self._seconds = seconds
         self._clock = clock
 
     def of(self, user: UUID) -> list[IceServer]:
