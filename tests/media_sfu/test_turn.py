@@ -31,7 +31,7 @@ ENERGY: Final = 0.001
 USER_QUOTA: Final = 12
 """As the sample has it."""
 
-SECONDS = 3600.0
+SECONDS: Final = 3600.0
 """How long a credential is good."""
 
 
@@ -46,10 +46,8 @@ def server(
     coturn: Coturn, user: UUID | None = None, *, secret: str | None = None, at: float | None = None
 ) -> IceServer:
     """What the edge tells `user`, had it been at `at` and with `secret`."""
-    made_with = secret or coturn.secret
-    (made,) = IceServers((coturn.url,), made_with, 12 * 3600, clock=time.time if at is None else lambda: at).of(
-        user or uuid4()
-    )
+    clock = time.time if at is None else lambda: at
+    (made,) = IceServers((coturn.url,), secret or coturn.secret, SECONDS, clock=clock).of(user or uuid4())
     return made
 
 
@@ -163,7 +161,7 @@ async def test_credentials_that_are_not_good_any_more_or_never_were(coturn: Cotu
     good = server(coturn)
     match what:
         case "expired":
-            bad = server(coturn, at=time.time() - SECONDS - 60)  # coturn looks at the clock now and then
+            bad = server(coturn, at=time.time() - SECONDS - 2)
         case "of another secret":
             bad = server(coturn, secret="0" * 64)
         case _:
