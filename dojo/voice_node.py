@@ -99,9 +99,9 @@ async def run(start: ChildStart) -> None:
         control_port = int(runner.addresses[0][1])
         url = voice.control_url or ports.url("http", voice.control_host, control_port)
         clocks.append(loop.create_task(_step(hall, telling, relay), name="step"))
-        if redis is not None and relay is not None:
+        if settings.redis.url is not None and relay is not None:
             registry = Registry(
-                redis,
+                settings.redis.url,
                 name,
                 url,
                 load=lambda: len(hall.peers) / voice.limits.peers,
