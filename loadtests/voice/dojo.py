@@ -49,16 +49,20 @@ class DojoRoom:
     async def listen(self, client: Client) -> None:
         await self._join(client)
 
-    async def _join(self, client: Client) -> int:
-        """Everybody offers what browsers offer: a microphone and all slots. Who listens only never speaks up."""
+    async def admit(self, offer: str) -> tuple[int, str]:
+        """Somebody new: their participant number, and the answer to `offer`. Raises `ConnectionFailed`."""
         assert self._http is not None
         number = next(self._numbers)
-        offer = session_description.offer(client.own, sends=True, slots=self._slots)
         headers = {"Authorization": f"Bearer {self._grant(number)}", "Content-Type": "application/sdp"}
         async with self._http.post("/v1/peers", data=offer.encode(), headers=headers) as response:
             if response.status != 201:
                 raise ConnectionFailed(f"the voice process answered {response.status}: {await response.text()}")
-            answer = session_description.read((await response.json())["answer"])
+            return number, (await response.json())["answer"]
+
+    async def _join(self, client: Client) -> int:
+        """Everybody offers what browsers offer: a microphone and all slots. Who listens only never speaks up."""
+        number, text = await self.admit(session_description.offer(client.own, sends=True, slots=self._slots))
+        answer = session_description.read(text)
         self.taken[client] = number
         await client.connect(answer)
         return answer.sections[0].level_id

@@ -1,0 +1,1 @@
+"""A room on several voice processes: each sends the others its own loudest speakers, and hears theirs."""
