@@ -30,7 +30,7 @@ NPM := $(WITH_NODE) npm --no-update-notifier --no-audit --no-fund
 WEB_SOURCES := $(shell find edge/web -path edge/web/node_modules -prune -o -path edge/web/dist -prune -o -path edge/web/test -prune -o -type f -print 2>/dev/null)
 NODE_MANIFESTS := package.json $(wildcard package-lock.json edge/web/package.json tests/peers/package.json loadtests/peers/package.json)
 
-.PHONY: help setup run test lint bench chaos soak fmt openapi clean chromium
+.PHONY: help setup run test lint bench chaos soak fmt openapi clean browsers
 
 help:
 	@sed -n '3,14s/^# \{0,1\}//p' Makefile
@@ -40,7 +40,7 @@ setup: $(STAMPS)/page
 run: setup
 	@exec $(BIN)/dojo serve --banner $(ARGS)
 
-test: setup chromium
+test: setup browsers
 	$(WITH_NODE) $(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 lint: setup
@@ -109,11 +109,16 @@ $(STAMPS)/page: $(STAMPS)/node-modules $(WEB_SOURCES)
 	$(NPM) run --workspace edge/web build
 	@touch $@
 
-chromium:
-	@command -v chromium >/dev/null || { \
+# What the tests drive and no package index has: browsers, a voice to speak into one, a TURN server.
+browsers:
+	@missing=""; \
+	for wanted in chromium firefox-esr espeak-ng turnserver:coturn; do \
+		command -v "$${wanted%%:*}" >/dev/null || missing="$$missing $${wanted##*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -q && apt-get install -qy --no-install-recommends chromium; \
+			apt-get update -q && apt-get install -qy --no-install-recommends $$missing; \
 		else \
-			echo "the page's tests need Chromium: install it so that 'chromium' is on the PATH" \
-				"(Debian: sudo apt-get install chromium)" >&2; exit 1; \
-		fi; }
+			echo "the tests need these programs on the PATH (Debian: sudo apt-get install$$missing)" >&2; exit 1; \
+		fi; \
+	fi

@@ -28,6 +28,14 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+VOICE_ARGUMENTS = (
+    *ARGUMENTS,
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+)
+"""A made-up microphone that beeps once a second, for whom a test lets use it, and media to this machine itself."""
 
 OpenWindow = Callable[..., Awaitable[RoomWindow]]
 Pair = tuple[DojoWindow, DojoWindow]
@@ -105,7 +113,9 @@ async def signed_in(dojo: RunningDojo) -> AsyncIterator[tuple[Company, Pair]]:
     tests run in the module's loop: `pytest.mark.asyncio(loop_scope="module")`."""
     people = await _company(dojo)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=VOICE_ARGUMENTS, ignore_default_args=["--mute-audio"]
+        )
         windows = []
         for person in (people.ana, people.bo):
             window = await DojoWindow.enter(await browser.new_context(), dojo.http)

@@ -45,6 +45,21 @@ export interface Ask {
   readonly token?: string
 }
 
+/** A request whose body is no JSON. */
+export interface AskText {
+  readonly method: 'POST' | 'PATCH'
+  /** Its media type. */
+  readonly type: string
+  readonly body: string
+  /** An ETag, as the server wrote it. */
+  readonly ifMatch?: string
+}
+
+export interface TextAnswer {
+  readonly text: string
+  readonly headers: Headers
+}
+
 /**
  * Ask the API of this page's own origin; cookies travel along.
  * @returns the decoded body, or null where there is none (204).
@@ -52,16 +67,32 @@ export interface Ask {
  */
 export async function ask(path: string, { method = 'POST', body, token }: Ask): Promise<unknown> {
   const requestId = newRequestId()
+  const asked = request({ method, body, token }, requestId, AbortSignal.timeout(REQUEST_TIMEOUT))
+  return decoded((await answered(path, asked, requestId)).text)
+}
+
+/**
+ * Ask with, and for, something else than JSON.
+ * @throws ApiProblem, ApiAway
+ */
+export async function askText(path: string, { method, type, body, ifMatch }: AskText, token: string): Promise<TextAnswer> {
+  const requestId = newRequestId()
+  const asked = request({ method, token }, requestId, AbortSignal.timeout(REQUEST_TIMEOUT))
+  const headers = { ...asked.headers, 'Content-Type': type, ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }) }
+  return answered(path, { ...asked, headers, body }, requestId)
+}
+
+async function answered(path: string, asked: RequestInit, requestId: string): Promise<TextAnswer> {
   let response: Response
   let text: string
   try {
-    response = await fetch(path, request({ method, body, token }, requestId, AbortSignal.timeout(REQUEST_TIMEOUT)))
+    response = await fetch(path, asked)
     text = await response.text()
   } catch (error) {
     throw new ApiAway('the server did not answer', { cause: error })
   }
   if (!response.ok) throw problemOf(response, text, requestId)
-  return decoded(text)
+  return { text, headers: response.headers }
 }
 
 /**
@@ -93,7 +124,7 @@ export async function askLines(path: string, token: string): Promise<readonly st
   }
 }
 
-function request({ method, body, token }: Loose<Ask>, requestId: string, signal: AbortSignal): RequestInit {
+function request({ method, body, token }: Loose<Ask>, requestId: string, signal: AbortSignal): Request {
   const headers: Record<string, string> = { 'X-Request-ID': requestId }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
@@ -106,6 +137,7 @@ function request({ method, body, token }: Loose<Ask>, requestId: string, signal:
   }
 }
 
+type Request = RequestInit & { readonly headers: Readonly<Record<string, string>> }
 type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
 function problemOf(response: Response, text: string, requestId: string): ApiProblem {

@@ -4,7 +4,7 @@
  */
 import { ObservableV2 } from 'lib0/observable'
 import { backoffDelay, type Backoff } from '../provider/backoff.ts'
-import { ApiProblem, ask, askLines, isRecord, textIn, type Ask } from './api.ts'
+import { ApiProblem, ask, askLines, askText, isRecord, textIn, type Ask, type AskText, type TextAnswer } from './api.ts'
 import { grantIn, hasLeft, refreshDelay, type Grant } from './grant.ts'
 import { inTurn, Windows } from './windows.ts'
 
@@ -150,6 +150,11 @@ export class AccountSession extends ObservableV2<{ change: (state: SessionState)
   /** Ask for an answer of JSON lines. @throws as `ask` */
   async askLines(path: string): Promise<readonly string[]> {
     return this.#withToken((token) => askLines(path, token))
+  }
+
+  /** Ask with, and for, something else than JSON. @throws as `ask` */
+  async askText(path: string, asked: AskText): Promise<TextAnswer> {
+    return this.#withToken((token) => askText(path, asked, token))
   }
 
   async #withToken<T>(work: (token: string) => Promise<T>): Promise<T> {

@@ -9,6 +9,7 @@ import { say } from '../page/wording.ts'
 import { PastApi } from '../looking-back/past-api.ts'
 import type { LookingBack, PastView } from '../looking-back/looking-back.ts'
 import { DojoProvider } from '../provider/index.ts'
+import { Talk } from '../voice/talk.ts'
 import { Chat } from './chat.ts'
 import { DojoApi, explainError, type ChatPage, type DojoSummary } from './dojo-api.ts'
 import { explainComplaint, explainDojoRefusal, explainHindrance, STATUS_NAMES } from './dojo-words.ts'
@@ -63,6 +64,7 @@ class DojoPage {
   readonly #run: RunView
   readonly #hostMenu: HostMenu
   readonly #chat: Chat
+  readonly #talk: Talk
   #scene: Scene = EMPTY
   #summary: DojoSummary | null = null
   #unread = 0
@@ -116,6 +118,15 @@ class DojoPage {
         this.#showTitle()
       },
     })
+    this.#talk = new Talk({
+      session: account.session,
+      provider: this.#provider,
+      dojo,
+      room: () => this.#here,
+      scene: () => this.#scene,
+      administers: () => this.#administers,
+      marked: () => this.#showPeople(),
+    })
     this.#sheet = new Sheet(this.#provider, {
       retry: () => this.#retry(),
       bound: () => this.#introduce(),
@@ -130,7 +141,7 @@ class DojoPage {
     element('to-start', HTMLElement).hidden = true
     this.#showTitle()
     provider.on('message', (fields) => {
-      const message = readMessage(fields)
+      const message = this.#talk.take(fields) ? null : readMessage(fields)
       if (message !== null) this.#take(message)
     })
     provider.on('synced', () => {
@@ -196,6 +207,7 @@ class DojoPage {
       return
     }
     if (message.type === 'ERROR') {
+      if (this.#talk.fail(message)) return
       const text = explainComplaint(message.code) ?? message.message
       if (message.ref === null || !this.#chat.fail(message.ref, text)) this.#turnBar.fail(text)
       return
@@ -222,7 +234,12 @@ class DojoPage {
     this.#turnQueue.show(this.#scene, this.#administers)
     // Guests have no account to ask the API with.
     if (this.#summary !== null) this.#turnTerms.show(this.#scene, this.#administers)
-    this.#people.show(this.#scene, (userId) => this.#itemsFor(userId).length > 0)
+    this.#showPeople()
+    this.#talk.show()
+  }
+
+  #showPeople(): void {
+    this.#people.show(this.#scene, (id) => this.#itemsFor(id).length > 0, (id) => this.#talk.markOf(id))
   }
 
   /** What only who may write may do. */
@@ -372,6 +389,7 @@ class DojoPage {
       dojo: this.#dojo,
       api: this.#api,
       rooms: this.#rooms,
+      voice: this.#talk.muteItem(userId),
       say: (message) => this.#say(message),
     })
   }

@@ -131,6 +131,9 @@ const COMPLAINTS: Readonly<Record<string, string>> = {
   history_dropped: say('What was typed then is not kept any more.', 'O que foi digitado naquela época não é mais guardado.'),
   replay_busy: say('Many are looking back right now. Try again in a moment.', 'Muita gente está revendo agora. Tente em instantes.'),
   summary_busy: say('Many are looking back right now. Try again in a moment.', 'Muita gente está revendo agora. Tente em instantes.'),
+  not_in_voice: say('They do not talk here.', 'A pessoa não está na conversa.'),
+  muted_by_host: say('The host has muted you.', 'O anfitrião desligou seu microfone.'),
+  voice_unavailable: say('There is no voice here at the moment.', 'Não há voz aqui no momento.'),
   too_many_dojos: say('You have too many open dojos. End one first.', 'Você tem dojos abertos demais. Encerre um antes.'),
 }
 

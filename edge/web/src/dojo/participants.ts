@@ -2,6 +2,7 @@
 import { element } from '../page/element.ts'
 import { initials, inkOn } from '../page/person.ts'
 import { say } from '../page/wording.ts'
+import type { VoiceMark } from '../voice/talk.ts'
 import { ROLE_NAMES } from './dojo-words.ts'
 import type { Participant, Role } from './messages.ts'
 import { colorOfUser, roleOf, type Scene } from './scene.ts'
@@ -10,6 +11,12 @@ import { colorOfUser, roleOf, type Scene } from './scene.ts'
 const ROWS = 60
 
 const FIRST: readonly Role[] = ['PILOT', 'COPILOT', 'SENSEI', 'HOST', 'PARTICIPANT', 'OBSERVER']
+
+const VOICES: Readonly<Record<Exclude<VoiceMark, null>, string>> = {
+  speaking: say('speaking', 'falando'),
+  silent: say('can talk', 'pode falar'),
+  muted: say('muted', 'sem microfone'),
+}
 
 export class ParticipantsView {
   readonly #list = element('participants', HTMLUListElement)
@@ -26,7 +33,7 @@ export class ParticipantsView {
   }
 
   /** @param mayAct - whether this window's person can do something about somebody. */
-  show(scene: Scene, mayAct: (userId: string) => boolean): void {
+  show(scene: Scene, mayAct: (userId: string) => boolean, voiceOf: (userId: string) => VoiceMark): void {
     const hands = scene.turn?.hands ?? []
     const rank = (person: Participant) => FIRST.indexOf(roleOf(scene, person)) - (hands.includes(person.userId) ? 0.5 : 0)
     const people = [...scene.people].sort((a, b) => rank(a) - rank(b) || a.userName.localeCompare(b.userName))
@@ -41,6 +48,7 @@ export class ParticipantsView {
         color: colorOfUser(scene, person.userId),
         mine: person.userId === scene.me?.userId,
         hand: hands.includes(person.userId),
+        voice: voiceShown(person, voiceOf(person.userId)),
         menu: mayAct(person.userId),
       })
       if (this.#list.children[at] !== row.item) this.#list.insertBefore(row.item, this.#list.children[at] ?? null)
@@ -60,11 +68,17 @@ export class ParticipantsView {
   }
 }
 
+/** Who is away may still be heard; that nobody has ended their connection yet is nothing to see. */
+function voiceShown({ connected }: Participant, voice: VoiceMark): VoiceMark {
+  return connected || voice === 'speaking' ? voice : null
+}
+
 interface RowMarks {
   readonly color: string
   readonly role: Role
   readonly mine: boolean
   readonly hand: boolean
+  readonly voice: VoiceMark
   readonly menu: boolean
 }
 
@@ -74,6 +88,7 @@ class Row {
   readonly #name = span('name')
   readonly #role = span('role')
   readonly #hand = span('hand')
+  readonly #voice = span('voice')
   readonly #menu = document.createElement('button')
 
   constructor(onMenu: (button: HTMLButtonElement) => void) {
@@ -81,14 +96,15 @@ class Row {
     this.#avatar.setAttribute('aria-hidden', 'true')
     this.#hand.setAttribute('role', 'img')
     this.#hand.setAttribute('aria-label', say('hand raised', 'mão levantada'))
+    this.#voice.setAttribute('role', 'img')
     this.#menu.type = 'button'
     this.#menu.className = 'row-menu'
     this.#menu.textContent = '⋯'
     this.#menu.addEventListener('click', () => onMenu(this.#menu))
-    this.item.append(this.#avatar, this.#name, this.#role, this.#hand, this.#menu)
+    this.item.append(this.#avatar, this.#name, this.#role, this.#hand, this.#voice, this.#menu)
   }
 
-  show(person: Participant, { color, role, mine, hand, menu }: RowMarks): void {
+  show(person: Participant, { color, role, mine, hand, voice, menu }: RowMarks): void {
     const { userId, userName, connected, isGuest } = person
     this.item.dataset['user'] = userId
     this.item.dataset['role'] = role
@@ -105,6 +121,12 @@ class Row {
     ]
     this.#role.textContent = notes.filter((note) => note !== '').join(' · ')
     this.#hand.hidden = !hand
+    this.#voice.hidden = voice === null
+    if (voice === null) delete this.item.dataset['voice']
+    else {
+      this.item.dataset['voice'] = voice
+      this.#voice.setAttribute('aria-label', VOICES[voice])
+    }
     this.#menu.hidden = !menu
     this.#menu.setAttribute('aria-label', say(`What to do with ${userName}`, `Ações para ${userName}`))
   }

@@ -13,6 +13,8 @@ export interface PersonTerms {
   readonly dojo: string
   readonly api: DojoApi
   readonly rooms: RoomsApi
+  /** About their voice; null: nothing. */
+  readonly voice: PersonItem | null
   /** Over the socket; what comes of it is told there. */
   readonly say: (message: Readonly<Record<string, unknown>> & { readonly type: string }) => void
 }
@@ -45,6 +47,7 @@ export function personItems(userId: string, terms: PersonTerms): readonly Person
     const label = may ? say('Let them write too', 'Deixar escrever também') : say('No longer write', 'Não escreve mais')
     items.push({ label, run: () => terms.rooms.allow(dojo, me.roomId, userId, may) })
   }
+  if (terms.voice !== null) items.push(terms.voice)
   if (runs && !mine && !person.isHost) {
     const observes = person.role === 'OBSERVER'
     items.push({
