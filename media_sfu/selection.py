@@ -18,8 +18,8 @@ from typing import Final
 SPEECH_SECONDS: Final = 0.8
 """After their last loud packet somebody counts as speaking for so long: pauses between sentences are mostly shorter."""
 PAUSE_SECONDS: Final = 0.12
-"""Whoever was not loud for so long gives way to whoever is, if all places are taken: the gap between two words is mostly
-shorter, the one between two people's turns mostly longer."""
+"""Whoever was not loud for so long gives way to whoever is, if all places are taken: the gap between two words is
+mostly shorter, the one between two people's turns mostly longer."""
 HOLD_SECONDS: Final = 0.2
 """A score stays for so long before it decays: a stop consonant or a short word gap is no reason to lose a place."""
 DECAY: Final = 10.0
