@@ -263,8 +263,8 @@ class Link:
             self._healing.missed(origin, self._now())
 
     def _learn(self, origin: Origin, heard: Heard, message: Edits | Digest | Answer) -> None:
-        if message.committed > heard.committed:
-            heard.committed = message.committed
+        # Though it may have been said before: a third node that does not know it yet may have named such rows since.
+        if self._others:
             self._others.committed(origin.epoch, message.committed)
         if message.composer and message.composer != heard.composer:
             heard.composer = message.composer
@@ -393,6 +393,9 @@ class Link:
 
     def _look_after_others(self, now: float) -> None:
         owed = self._others.epochs
+        for epoch in owed - {origin.epoch for origin, _ in self._origins}:
+            # What came of it joined after it had left, or is told by others only: it counts as silent from now on.
+            self._origins.hear(Origin(epoch, 0), now)
         for origin, heard in self._origins:
             # Whoever owes a commit is busy and says so every `digest_seconds`.
             limit = self._tuning.silent_node_seconds if origin.epoch in owed else 2.5 * self._tuning.idle_digest_seconds

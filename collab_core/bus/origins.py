@@ -19,8 +19,6 @@ class Heard:
     """When it was last heard, on our monotonic clock."""
     number: int = 0
     """Its last numbered message that came."""
-    committed: int = 0
-    """Of its rows, all up to this sequence are committed."""
     composer: int = 0
     """The client id of its own document."""
 

@@ -16,6 +16,7 @@ from collab_core.bus.own_rows import MESSAGE_BYTES
 from collab_core.hub import Hub
 from collab_core.identity import RoomKey
 from collab_core.journal.memory import MemoryStore
+from collab_core.journal.port import Row
 from collab_core.limits import Limits
 from collab_core.room import Room
 from collab_core.splice import Splice
@@ -294,6 +295,39 @@ async def test_a_room_that_sleeps_leaves_in_order(house: House) -> None:
     await asyncio.sleep(0.01)
     assert not room_of(house.nodes[1]).link.shared
     assert house.nodes[1].metrics.bus_nodes_lost == 0
+
+
+def kept_row(node: Node) -> Row:
+    """The only one that this node keeps for another, as it was told."""
+    (row,) = room_of(node).link._others
+    return row
+
+
+@house_test
+async def test_a_committed_row_that_a_third_node_names_again_is_not_kept_for_ever(house: House) -> None:
+    ann, bob = await house.pair()
+    ann.author.insert(0, "x")
+    await within(0.2, lambda: bob.author.content() == "x")
+    row = kept_row(house.nodes[1])
+    link = room_of(house.nodes[1]).link
+    await within(3 * TUNING.digest_seconds, lambda: link.settled)
+    link._others.take(row)
+    assert not link.settled
+    await within(3 * TUNING.digest_seconds, lambda: link.settled)
+
+
+@house_test
+async def test_a_row_of_a_node_that_has_left_is_committed_by_who_has_it(house: House) -> None:
+    ann, bob = await house.pair()
+    ann.author.insert(0, "x")
+    await within(0.2, lambda: bob.author.content() == "x")
+    row = kept_row(house.nodes[1])
+    ann.drop()
+    link = room_of(house.nodes[1]).link
+    await within(3 * TUNING.evict_after_seconds, lambda: not link.shared)
+    link._others.take(row)  # it waited for another, and joins late
+    assert not link.settled
+    await within(TUNING.silent_node_seconds + 3 * TUNING.idle_digest_seconds, lambda: link.settled)
 
 
 def show(person: Person, count: int, state: bytes) -> None:
