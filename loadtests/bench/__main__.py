@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
@@ -32,25 +33,31 @@ async def _once(scenario: Scenario, name: str, context: Context) -> Measured:
         return Measured(problems=[str(error)])
 
 
+def plan(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[tuple[Scenario, str]]:
+    """What is run, in that order: each scenario on those servers that have what it measures."""
+    return [(scenario, name) for scenario in scenarios for name in names if name in scenario.on]
+
+
 async def _all(scenarios: list[Scenario], names: list[str], runs: int, context: Context) -> Report:
     report = Report(environment=environment(_PEERS))
+    planned = plan(scenarios, names)
+    missing = {name: why for _, name in planned if (why := voice_servers.missing(name)) is not None}
+    report.remarks += [f"{name} was not measured: {why}" for name, why in missing.items()]
     for number in range(1, runs + 1):
-        for scenario in scenarios:
-            for name in names:
-                if not scenario.runs_on(name):
-                    continue
-                begun = time.monotonic()
-                run = Run.of(scenario, name, number, await _once(scenario, name, context))
-                report.runs.append(run)
-                report.write(context.folder, scenarios)
-                shown = ", ".join(f"{key} {value:.3g}" for key, value in run.figures.items())
-                spent = ", ".join(f"{key} {value:.1%}" for key, value in run.server_by_program.items())
-                problems = "; ".join([*run.problems, *run.warnings])
-                print(
-                    f"run {number} {run.scenario} {name}: {shown} [{spent}] {problems}"
-                    f" ({time.monotonic() - begun:.0f} s)",
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
+        for scenario, name in planned:
+            if name in missing:
+                continue
+            begun = time.monotonic()
+            run = Run.of(scenario, name, number, await _once(scenario, name, context))
+            report.runs.append(run)
+            report.write(context.folder, scenarios)
+            shown = ", ".join(f"{key} {value:.3g}" for key, value in run.figures.items())
+            spent = ", ".join(f"{key} {value:.1%}" for key, value in run.server_by_program.items())
+            problems = "; ".join([*run.problems, *run.warnings])
+            print(
+                f"run {number} {run.scenario} {name}: {shown} [{spent}] {problems} ({time.monotonic() - begun:.0f} s)",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
     return report
 
 

@@ -31,6 +31,13 @@ _TITLES = {
     "join_p50_ms": "checks and handshake, p50", "change_p50_ms": "p50", "change_p95_ms": "p95",
     "change_max_ms": "longest", "at_once_p50_ms": "without a pause, p50", "at_once_max_ms": "without a pause, longest",
     "gaps": "sequence gaps", "clock_back": "timestamps back",
+    "max_ms": "longest", "answered_p50_ms": "until the answer, p50",
+    "connected_p50_ms": "until ICE and DTLS stand, p50",
+    "concealed_percent": "made up, but for silence", "nacks_per_second": "NACKs of a listener",
+    "buffer_ms": "jitter buffer", "plain_concealed_percent": "without RED: made up, but for silence",
+    "overtaking_concealed_percent": "packets overtake: made up, but for silence",
+    "overtaking_nacks_per_second": "packets overtake: NACKs of a listener",
+    "plain_nacks_per_second": "without RED: NACKs of a listener", "plain_buffer_ms": "without RED: jitter buffer",
     "added_ms": "longest delay beyond p99 before", "calm_p99_ms": "p99 before", "storm_p99_ms": "p99 meanwhile",
     "all_in_seconds": "all in after", "rls_ratio": "with : without", "rls_ms": "with",
 }  # fmt: skip
@@ -64,6 +71,8 @@ class Report:
 
     runs: list[Run] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    """On the whole of it, beside those of its runs."""
 
     def median(self, scenario: Scenario, server: str, figure: Figure) -> float | None:
         """Over the valid runs; None if there is none."""
@@ -117,7 +126,8 @@ class Report:
         if spent:
             lines += ["", "Where Dojo's share of the core went:", "", *spent]
         machine = [f"- {name}: {value}" for name, value in self.environment.items()]
-        notes = [
+        notes = [f"- {remark}" for remark in self.remarks]
+        notes += [
             f"- {run.scenario} on {run.server}, run {run.number}: {'INVALID: ' if not run.valid else ''}{text}"
             for run in self.runs
             for text in (*run.problems, *run.warnings)
@@ -144,7 +154,7 @@ class Report:
     def write(self, folder: Path, scenarios: Sequence[Scenario]) -> None:
         """`bench.json` and `bench.md` in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        encoded = msgspec.json.encode({"environment": self.environment, "runs": self.runs})
+        encoded = msgspec.json.encode({"environment": self.environment, "remarks": self.remarks, "runs": self.runs})
         (folder / "bench.json").write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
         (folder / "bench.md").write_text(self.markdown(scenarios))
 

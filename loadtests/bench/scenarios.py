@@ -22,6 +22,8 @@ from loadtests.bench import (
     storm,
     token_check,
     voice,
+    voice_bad_line,
+    voice_browser_joins,
     voice_change,
     voice_joins,
     voice_servers,
@@ -29,6 +31,9 @@ from loadtests.bench import (
 from loadtests.bench.fanout import Measured, Shape
 from loadtests.bench.servers import DojoServer, Server
 from loadtests.bench.voice_servers import VoiceServer
+
+DOJO = ("dojo",)
+"""Of scenarios that measure what other servers do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +65,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`run` loads a fresh server. `lift_limits`: without the limits a member normally has. `only_dojo`: measures what
-    other servers do not have. `voice`: of voice servers, not of those for documents."""
+    """`run` loads a fresh server. `on`: the servers that have what is measured. `lift_limits`: without the limits a
+    member normally has. `voice`: `on` names voice servers, not those for documents."""
 
     name: str
     what: str
     figures: tuple[Figure, ...]
     run: Callable[[Server, Context], Awaitable[Measured]]
+    on: tuple[str, ...] = servers.NAMES
     lift_limits: bool = False
-    only_dojo: bool = False
     voice: bool = False
-
-    def runs_on(self, server: str) -> bool:
-        """Whether there is anything to measure on the server of that name."""
-        return server == "dojo" or (not self.only_dojo and self.voice == (server in voice_servers.NAMES))
 
     def server(self, name: str) -> Server:
         """A fresh one, not started yet. Raises `KeyError`, `ServerFailed`."""
@@ -84,7 +85,7 @@ def _typing(name: str, what: str, shape: Shape, *figures: Figure, saved: bool = 
     async def run(server: Server, context: Context) -> Measured:
         return await fanout.measure(server, shape, context.seconds, label=name.lower(), saved=saved)
 
-    return Scenario(name, what, figures, run, only_dojo=saved)
+    return Scenario(name, what, figures, run, on=DOJO if saved else servers.NAMES)
 
 
 async def _ceiling(server: Server, context: Context) -> Measured:
@@ -108,7 +109,7 @@ def _api(name: str, what: str, kind: str, *figures: Figure, with_logins: bool = 
         assert isinstance(server, DojoServer)
         return await api.measure(server, context.seconds, kind, with_logins=with_logins)
 
-    return Scenario(name, what, figures, run, only_dojo=True)
+    return Scenario(name, what, figures, run, on=DOJO)
 
 
 async def _token_check(server: Server, context: Context) -> Measured:
@@ -127,7 +128,7 @@ def _dojo(
         assert isinstance(server, DojoServer)
         return await measure(server, context.seconds)
 
-    return Scenario(name, what, figures, run, only_dojo=True)
+    return Scenario(name, what, figures, run, on=DOJO)
 
 
 async def _latency_of_nodes(server: Server, context: Context) -> Measured:
@@ -149,13 +150,13 @@ async def _replaying(server: Server, context: Context) -> Measured:
 
 def _voice(
     name: str, what: str, measure: Callable[[VoiceServer, float], Awaitable[Measured]], *figures: Figure,
-    only_dojo: bool = False,
+    on: tuple[str, ...] = voice_servers.NAMES,
 ) -> Scenario:  # fmt: skip
     async def run(server: Server, context: Context) -> Measured:
         assert isinstance(server, VoiceServer)
         return await measure(server, context.seconds)
 
-    return Scenario(name, what, figures, run, only_dojo=only_dojo, voice=True)
+    return Scenario(name, what, figures, run, on=on, voice=True)
 
 
 async def _voice_cost(server: VoiceServer, seconds: float) -> Measured:
@@ -168,6 +169,10 @@ async def _voice_crowd(server: VoiceServer, seconds: float) -> Measured:
 
 async def _voice_delay(server: VoiceServer, seconds: float) -> Measured:
     return await voice.delay(server, 200, 800, seconds)
+
+
+async def _browser_joins(server: DojoServer, seconds: float) -> Measured:
+    return await voice_browser_joins.measure(server)
 
 
 async def _voice_joins(server: VoiceServer, seconds: float) -> Measured:
@@ -247,11 +252,11 @@ ALL = (
     ),
     Scenario(
         "A4", "access token checked, CPU, 10,000 revocations in memory",
-        (Figure("check_ms", "ms", 0.3), Figure("check_p99_ms", "ms")), _token_check, only_dojo=True,
+        (Figure("check_ms", "ms", 0.3), Figure("check_p99_ms", "ms")), _token_check, on=DOJO,
     ),
     Scenario(
         "A5", "row-level security, worst of three statements, 100,000 users",
-        (Figure("rls_ratio", "times", 1.2), Figure("rls_ms", "ms")), _row_security, only_dojo=True,
+        (Figure("rls_ratio", "times", 1.2), Figure("rls_ms", "ms")), _row_security, on=DOJO,
     ),
     _dojo(
         "D1", "a guest joins a dojo of 10 KB: request, socket, first sync, 4/s", dojos.join,
@@ -276,28 +281,28 @@ ALL = (
         (
             Figure("open_p95_ms", "ms", 100.0), Figure("open_p50_ms", "ms"), Figure("text_p95_ms", "ms", 100.0),
             Figure("first_ms", "ms"),
-        ), _replaying, lift_limits=True, only_dojo=True,
+        ), _replaying, lift_limits=True, on=DOJO,
     ),
     Scenario(
         "N3", "2,000 reconnect within half a second, while 20 type in a room of theirs",
         (
             Figure("p99_ms", "ms", 50.0), Figure("calm_p99_ms", "ms"), Figure("all_in_seconds", "s", 10.0),
             Figure("half_in_seconds", "s"), Figure("tries", "times"), Figure("cpu_ms", "ms"),
-        ), _storm, only_dojo=True,
+        ), _storm, on=DOJO,
     ),
     Scenario(
         "N1", "S2 on three nodes behind one Redis, members spread, next to one node",
         (
             Figure("p99_times", "times", 2.0), Figure("p50_ms", "ms"), Figure("p99_ms", "ms"),
             Figure("one_p99_ms", "ms"), Figure("server_cpu", "core"),
-        ), _latency_of_nodes,
+        ), _latency_of_nodes, on=servers.NODES_NAMES,
     ),
     Scenario(
         "N2", "S4 on three nodes behind one Redis, members spread, next to one node",
         (
             Figure("cpu_times", "times", 1.5), Figure("one_cpu", "core"), Figure("server_cpu", "core"),
             Figure("redis_cpu", "core"), Figure("p99_ms", "ms"),
-        ), _cost_of_nodes,
+        ), _cost_of_nodes, on=servers.NODES_NAMES,
     ),
     _voice(
         "V1", "3 speak, 200 hear them: CPU per packet that is sent", _voice_cost,
@@ -307,12 +312,17 @@ ALL = (
     _voice(
         "V2", "50 microphones open, 3 of them spoken into, 800 listeners who lose 1%", _voice_crowd,
         Figure("listeners", "people", 800, at_least=True), Figure("recovered_percent", "%"),
-        Figure("p999_ms", "ms"), Figure("us_per_packet", "us"), Figure("server_cpu", "core"), only_dojo=True,
+        Figure("p999_ms", "ms"), Figure("us_per_packet", "us"), Figure("server_cpu", "core"), on=DOJO,
     ),
     _voice(
         "V3", "3 speak: delay to 200 listeners, then to 800", _voice_delay,
         Figure("p50_ms", "ms", 0.5), Figure("p99_ms", "ms", 10.0), Figure("many_p999_ms", "ms", 25.0),
-        Figure("many_p50_ms", "ms"), Figure("many_p99_ms", "ms"), Figure("server_cpu", "core"), only_dojo=True,
+        Figure("many_p50_ms", "ms"), Figure("many_p99_ms", "ms"), Figure("server_cpu", "core"), on=DOJO,
+    ),
+    _dojo(
+        "V4", "24 people come in with Chromium, signed in, where somebody speaks: offer to sound", _browser_joins,
+        Figure("p50_ms", "ms", 100.0), Figure("p95_ms", "ms", 250.0), Figure("max_ms", "ms"),
+        Figure("answered_p50_ms", "ms"), Figure("connected_p50_ms", "ms"),
     ),
     _voice(
         "V5", "200 join one after the other, nobody speaks", _voice_joins,
@@ -323,7 +333,14 @@ ALL = (
         "V6", "6 microphones, 3 full slots: one falls silent, after a pause another begins", _voice_change,
         Figure("change_p95_ms", "ms", 120.0), Figure("change_p50_ms", "ms"), Figure("change_max_ms", "ms"),
         Figure("at_once_p50_ms", "ms"), Figure("at_once_max_ms", "ms"),
-        Figure("gaps", "packets", 0.0), Figure("clock_back", "packets", 0.0), only_dojo=True,
+        Figure("gaps", "packets", 0.0), Figure("clock_back", "packets", 0.0), on=DOJO,
+    ),
+    _voice(
+        "V7", "2 pages of Chromium talk; each way 5% are lost and 40 +- 10 ms pass", voice_bad_line.measure,
+        Figure("concealed_percent", "%", 1.0), Figure("nacks_per_second", "per s", 5.0),
+        Figure("buffer_ms", "ms"), Figure("plain_concealed_percent", "%"), Figure("plain_nacks_per_second", "per s"),
+        Figure("plain_buffer_ms", "ms"), Figure("overtaking_concealed_percent", "%"),
+        Figure("overtaking_nacks_per_second", "per s"), on=DOJO,
     ),
     _voice(
         "V8", "3 speak, 200 hear them, 50 more join at once", _voice_storm,

@@ -277,10 +277,14 @@ BEHIND_A_PROXY = {"DOJO_HTTP__TRUSTED_PROXIES": "1"}
 """So that each client of a load may say its own address, and the limits stay in force."""
 
 
+_NODES: dict[str, Callable[[], Server]] = {"dojo": DojoNodes, "hocuspocus": HocuspocusNodes}
+NODES_NAMES = tuple(_NODES)
+"""Servers that can be several nodes."""
+
+
 def make_nodes(name: str) -> Server:
     """Three nodes of the server called `name`, not started yet. Raises `KeyError`."""
-    nodes: dict[str, Callable[[], Server]] = {"dojo": DojoNodes, "hocuspocus": HocuspocusNodes}
-    return nodes[name]()
+    return _NODES[name]()
 
 
 def make(name: str, *, lift_limits: bool = False) -> Server:

@@ -128,8 +128,6 @@ class Janus(VoiceServer):
 
     def __init__(self) -> None:
         super().__init__()
-        if not _JANUS.exists():
-            raise ServerFailed("Janus is not installed (Debian's package janus)")
         self._port = _free_port()
         self._host = _own_address()
 
@@ -165,6 +163,13 @@ class Janus(VoiceServer):
 
     def _take_ready(self, line: str) -> None:
         pass
+
+
+def missing(name: str) -> str | None:
+    """Why the server called `name` cannot run here, whatever it is asked to do; None if it may."""
+    if name == Janus.name and not _JANUS.exists():
+        return "Janus is not installed (Debian's package janus)"
+    return None
 
 
 def make(name: str) -> VoiceServer:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from loadtests.bench import servers, voice_servers
+from loadtests.bench.__main__ import plan
 from loadtests.bench.fanout import Measured
 from loadtests.bench.report import Report, Run
 from loadtests.bench.scenarios import ALL
 
 V1 = next(scenario for scenario in ALL if scenario.name == "V1")
-V2 = next(scenario for scenario in ALL if scenario.name == "V2")
-S1 = next(scenario for scenario in ALL if scenario.name == "S1")
 OF_JANUS = next(figure for figure in V1.figures if figure.name == "of_janus")
 
 
@@ -16,10 +16,32 @@ def _run(server: str, micros: float, *problems: str) -> Run:
     return Run.of(V1, server, 1, Measured({"us_per_packet": micros}, list(problems)))
 
 
-def test_voice_runs_on_voice_servers_and_documents_on_theirs() -> None:
-    assert [name for name in ("dojo", "janus", "hocuspocus") if V1.runs_on(name)] == ["dojo", "janus"]
-    assert [name for name in ("dojo", "janus", "hocuspocus") if S1.runs_on(name)] == ["dojo", "hocuspocus"]
-    assert [name for name in ("dojo", "janus", "hocuspocus") if V2.runs_on(name)] == ["dojo"]
+EVERYBODY = (*servers.NAMES, "janus")
+"""What `--peers` is by default."""
+
+
+def _planned(name: str) -> list[str]:
+    return [server for scenario, server in plan(ALL, EVERYBODY) if scenario.name == name]
+
+
+def test_each_scenario_is_planned_where_it_can_run() -> None:
+    assert _planned("S1") == ["dojo", "hocuspocus", "y-websocket"]
+    assert _planned("N1") == _planned("N2") == ["dojo", "hocuspocus"]
+    assert _planned("N3") == ["dojo"]
+    assert all(_planned(f"V{number}") == ["dojo", "janus"] for number in (1, 5, 8))
+    assert all(_planned(f"V{number}") == ["dojo"] for number in (2, 3, 4, 6, 7))
+
+
+def test_only_servers_that_there_are_are_planned() -> None:
+    for scenario, name in plan(ALL, EVERYBODY):
+        assert name in (voice_servers.NAMES if scenario.voice else servers.NAMES), scenario.name
+
+
+def test_a_server_that_is_not_installed_is_a_remark_and_no_failure() -> None:
+    report = Report([_run("dojo", 5.0)], remarks=["janus was not measured: Janus is not installed"])
+
+    assert report.judged(V1, OF_JANUS) is None
+    assert "Remarks:\n\n- janus was not measured: Janus is not installed" in report.markdown([V1])
 
 
 def test_a_proportion_is_judged() -> None:
