@@ -15,6 +15,7 @@ from kernel.telemetry import METRICS_CONTENT_TYPE, Readings, exposition
 from kernel.tokens.jws import TokenRefused
 from kernel.tokens.voice_grant import ControlGrant, Number, VoiceGrant, verify_control, verify_voice
 from media_sfu.hall import ForeignRoom, Full, Hall, NoSuchPeer, TooManyPending, WrongVersion
+from media_sfu.recording.part import part_of
 from media_sfu.sdp import SdpError
 
 BODY_BYTES: Final = 64 * 1024
@@ -44,7 +45,7 @@ class Mute(msgspec.Struct, frozen=True):
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """`prefix`: where what is recorded is kept, in the store of blobs."""
+    """`prefix`: where what is recorded is kept, in the store of blobs: each part of it in a folder of its own."""
 
     on: bool
     prefix: str = ""
@@ -132,9 +133,11 @@ class Control:
 
     async def _record(self, request: web.Request) -> web.Response:
         room, recording = self._room(request), await _body(request, Recording)
+        prefix = None
         if recording.on:
             checked_key(recording.prefix)
-        return _done(self._hall.record(room, recording.prefix if recording.on else None))
+            prefix = part_of(recording.prefix, self._clock())
+        return _done(self._hall.record(room, prefix))
 
     async def _health(self, _request: web.Request) -> web.Response:
         return _json({"status": "ok"}, 200)

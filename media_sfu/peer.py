@@ -149,6 +149,11 @@ class Peer:
         return self.may_speak and not self.muted
 
     @property
+    def lost(self) -> float:
+        """The share of what it was sent that it lost, as of its last report."""
+        return self._reports.fraction_lost
+
+    @property
     def etag(self) -> str:
         """Of its answer: another after each restart of ICE."""
         return f"{self._session:016x}-{self._version}"
@@ -224,19 +229,23 @@ class Peer:
             self._owner.hand_on(self._dtls, data)
 
     def settle(self) -> None:
-        """After the agent found something out: media goes where it was nominated to."""
+        """After the agent found something out: media goes where it was nominated to. Until something is, the handshake
+        takes a path that is valid (RFC 8445, 12.1): browsers nominate with their second check, some 50 ms later."""
         self.ice_version = self.agent.version
-        for path in self.agent.paths:
-            if isinstance(path, TcpPath) and self.agent.valid(path):
+        valid = [path for path in self.agent.paths if self.agent.valid(path)]
+        for path in valid:
+            if isinstance(path, TcpPath):
                 path.validated()
-        nominated = self.agent.nominated
-        if nominated is None:
-            return
+        chosen = self.agent.nominated
+        if chosen is None:
+            if self.leg is not None or not valid or self._path in valid:
+                return
+            chosen = valid[0]
         if self._path is None and self._dtls is not None:
             self._dtls.start()
-        self._path = nominated  # type: ignore[assignment]  # the agent takes any path, ours are all alike
+        self._path = chosen  # type: ignore[assignment]  # the agent takes any path, ours are all alike
         if self.leg is not None:
-            self.leg.path = nominated
+            self.leg.path = chosen
 
     def tick(self, now: float) -> None:
         """Checks that are due, and reports."""
@@ -245,7 +254,7 @@ class Peer:
             for send in self.agent.tick(now):
                 send.path.send(send.data)  # type: ignore[attr-defined]
         if self.leg is not None and self._reports.due(now):
-            self._send_rtcp(self._reports.build(now))
+            self._send_rtcp(self._reports.build(now, self.room.listeners_lost))
 
     def over(self, now: float) -> Ended | None:
         """Why this connection has to end now; None if it may go on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from media_sfu import rtcp
@@ -78,10 +79,14 @@ class Reports:
         """Whether it is time to `build`; if so, the next time is set."""
         return self._schedule.due(now)
 
-    def build(self, now: float) -> bytes:
-        """A compound packet (RFC 3550, 6.1)."""
+    def build(self, now: float, listeners_lost: float = 0.0) -> bytes:
+        """A compound packet (RFC 3550, 6.1). `listeners_lost`: the share that those who hear this peer lose. Browsers
+        add redundancy only against losses they are told of, and what helps listeners is made by the speaker alone: so
+        the loss reported is the worse of both."""
         time = rtcp.ntp(self._wall())
         block = None if self._reception is None else self._reception.report(now)
+        if block is not None:
+            block = replace(block, fraction=max(block.fraction, min(255, round(listeners_lost * 256))))
         blocks = () if block is None else (block,)
         parts: list[bytes] = []
         names: list[bytes] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -14,14 +15,22 @@ from media_sfu.recording.recorder import Recorder
 from media_sfu.rtp import RtpPacket
 from media_sfu.selection import Selection
 from media_sfu.source import Source
-from media_sfu.state import PersonState, RoomState
+from media_sfu.state import PersonState, RoomChange, RoomState
 
 if TYPE_CHECKING:
     from media_sfu.relay.relay import RoomRelay
 
+PARTED_SECONDS: Final = 5.0
+"""For so long it is told how long somebody had talked who left: in two or three states, since one may be missed."""
+LOSSES_SECONDS: Final = 1.0
+"""Between two looks at what listeners lose. They report every few seconds."""
+MOST_TOLD_LOST: Final = 0.1
+"""At 10% browsers add as much redundancy as they ever do."""
 MOST_STEP_SECONDS: Final = 0.1
 """Talk time counted for one step: a process that was held up did not hear anybody meanwhile."""
 
+_VERSIONS: Final = itertools.count(1)
+"""Of the people of all rooms of this process: one that all have left and that is entered again begins no anew."""
 
 _Change = tuple[list[int | None], list[tuple[int, Source | None, Source | None]]]
 _Made = dict[tuple[int | None, ...], _Change]
@@ -40,6 +49,10 @@ class Room:
         self.recording = False
         self.changed = True
         """Whether there is something new to tell."""
+        self.version = next(_VERSIONS)
+        """Another one with each change of the people, but for who is speaking."""
+        self.talked: set[int] = set()
+        """Who has talked, by number, since whoever tells of this room emptied it."""
         self.relay: RoomRelay | None = None
         """While other processes have people of this room, too."""
         self._relayed: dict[int, bool] = {}
@@ -52,7 +65,11 @@ class Room:
         self._selection = Selection(slots)
         self._speaking: frozenset[int] = frozenset()
         self._spoken: dict[int, float] = {}
+        self._parted: dict[int, tuple[float, float]] = {}
+        """Who left a moment ago: how long they had talked, and until when that is told."""
         self._stepped_at: float | None = None
+        self._listeners_lost = 0.0
+        self._losses_at = 0.0
         self._recorded: dict[int, tuple[str, int]] = {}
         """By number: the connection and SSRC that the recorder was told the frames come from."""
 
@@ -66,12 +83,12 @@ class Room:
         self.unrelayed(peer.number)
         self.people[peer.number] = peer
         self._sources[peer.number] = peer.source
-        self._spoken[peer.number] = 0.0
+        self._spoken[peer.number] = self._parted.pop(peer.number, (0.0, 0.0))[0]
         if peer.preferred:
             self._prefer()
         if self.recording:
             self._introduce(peer, peer.now())
-        self.changed = True
+        self._people_changed()
         return before
 
     def leave(self, peer: Peer) -> None:
@@ -82,16 +99,17 @@ class Room:
         self.deafen(peer)
         self.silence(peer.number)
         del self._sources[peer.number]
-        self._spoken.pop(peer.number, None)
+        self._parted[peer.number] = (self._spoken.pop(peer.number), (self._stepped_at or 0.0) + PARTED_SECONDS)
         self._recorded.pop(peer.number, None)
+        self.talked.discard(peer.number)
         if peer.preferred:
             self._prefer()
-        self.changed = True
+        self._people_changed()
 
     def join_in(self, peer: Peer) -> None:
         """Its media can flow now: it hears whoever is heard."""
         self._seat(peer, {})
-        self.changed = True
+        self._people_changed()
 
     def rights(self, peer: Peer, *, may_speak: bool, muted: bool, preferred: bool) -> None:
         """What it may do from now on."""
@@ -103,7 +121,7 @@ class Room:
             self._prefer()
         if self._recorder is not None and self.recording and peer.heard != was_heard:
             self._recorder.muted(self.id, peer.number, not peer.heard, peer.now())
-        self.changed = True
+        self._people_changed()
 
     def mute(self, muted: bool, but: Collection[int]) -> None:
         """Everybody but those."""
@@ -192,6 +210,7 @@ class Room:
     def step(self, now: float) -> None:
         """Look who is loudest."""
         self._choose(now)
+        self._look_at_losses(now)
         speaking = self._selection.speaking(now)
         if self._relayed:
             speaking = speaking.difference(self._relayed)  # what is told of them is told by their own process
@@ -199,10 +218,25 @@ class Room:
             passed = min(now - self._stepped_at, MOST_STEP_SECONDS)
             for number in speaking:
                 self._spoken[number] += passed
+            self.talked |= speaking
         self._stepped_at = now
+        if self._parted:
+            self._parted = {number: parted for number, parted in self._parted.items() if parted[1] > now}
         if speaking != self._speaking:
             self._speaking = speaking
             self.changed = True
+
+    @property
+    def listeners_lost(self) -> float:
+        """The share that the listener on the worst line loses, `MOST_TOLD_LOST` at most: one whose line is all but gone
+        is helped by nobody's redundancy."""
+        return self._listeners_lost
+
+    def _look_at_losses(self, now: float) -> None:
+        if now >= self._losses_at:
+            self._losses_at = now + LOSSES_SECONDS
+            worst = max((peer.lost for peer in self.people.values()), default=0.0)
+            self._listeners_lost = min(worst, MOST_TOLD_LOST)
 
     def _choose(self, now: float) -> None:
         if self._selection.step(now):
@@ -270,14 +304,39 @@ class Room:
 
     # What is told
 
-    def state(self) -> RoomState:
-        """Who is in, who speaks, and in which slots they are."""
+    def _people_changed(self) -> None:
+        self.changed = True
+        self.version = next(_VERSIONS)
+
+    def change(self) -> RoomChange:
+        """Who speaks, and in which slots they are."""
+        return RoomChange(
+            room=self.id,
+            version=self.version,
+            speaking=sorted(self._speaking),
+            slots=list(self._seats),
+            own=self._own_slots(),
+            recording=self.recording,
+            recording_trouble=self._trouble,
+            spoken={str(number): round(self._spoken[number], 2) for number in self.talked},
+        )
+
+    def _own_slots(self) -> dict[str, list[int | None]]:
+        """Of those who have others than is usual."""
         usual = self._seats
-        own = {
+        return {
             str(peer.number): list(peer.assigned)
             for peer in self.people.values()
             if peer.leg is not None and peer.assigned != usual[: len(peer.assigned)]
         }
+
+    @property
+    def _trouble(self) -> str | None:
+        return None if self._recorder is None else self._recorder.trouble(self.id)
+
+    def state(self) -> RoomState:
+        """The same, and who is in."""
+        spoken = {number: seconds for number, (seconds, _) in self._parted.items()} | self._spoken
         return RoomState(
             room=self.id,
             dojo=self.dojo,
@@ -294,10 +353,12 @@ class Room:
                 )
                 for peer in self.people.values()
             ],
-            slots=list(usual),
-            own=own,
+            slots=list(self._seats),
+            own=self._own_slots(),
             recording=self.recording,
-            spoken={str(number): round(seconds, 2) for number, seconds in self._spoken.items()},
+            recording_trouble=self._trouble,
+            spoken={str(number): round(seconds, 2) for number, seconds in spoken.items()},
+            version=self.version,
         )
 
     # Recording

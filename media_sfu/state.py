@@ -1,4 +1,4 @@
-"""What is told of a room's voice, as JSON."""
+"""What is told of a room's voice, as JSON: all of it now and then, and in between what changes while people talk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,27 @@ class RoomState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     slots: list[int | None]
     own: dict[str, list[int | None]]
     recording: bool
+    recording_trouble: str | None
+    """What is wrong with it, for a person."""
     spoken: dict[str, float]
+    version: int
+    """Of the people, but for who is speaking. No two states of one process have the same, unless their people are."""
     sfu: str = ""
     at: float = 0.0
     """Unix seconds."""
+
+
+class RoomChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The same without the people, who are as in the `RoomState` with this `version`: of 800 some 300 bytes instead of
+    120,000. `speaking`: their numbers. `spoken`: of those who have talked since that was told."""
+
+    room: UUID
+    version: int
+    speaking: list[int]
+    slots: list[int | None]
+    own: dict[str, list[int | None]]
+    recording: bool
+    recording_trouble: str | None
+    spoken: dict[str, float]
+    sfu: str = ""
+    at: float = 0.0

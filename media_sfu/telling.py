@@ -1,6 +1,7 @@
 """Telling live nodes what goes on in rooms: over Redis, at most so often, and again every few seconds.
 
-A message says everything about its room, so one that is lost costs two seconds and nothing else.
+A message says all about its room, or all but the people, who are as one of those before has said. So one that is lost
+costs two seconds and nothing else. All about 800 people is 120 KB, the rest some 300 bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -22,12 +24,23 @@ from media_sfu.room import Room
 CHANNEL: Final = "dojo:voice:{room}"
 GAP_SECONDS: Final = 0.1
 """Between two messages about one room: nobody reads faster who speaks."""
+PEOPLE_SECONDS: Final = 1.0
+"""Between two that name its people."""
 AGAIN_SECONDS: Final = 2.0
-"""A room is told of again after so long without news."""
+"""All about a room is told again after so long, also without news."""
 CLOSE_SECONDS: Final = 0.5
 """For the last messages of a process that ends: that its rooms are empty."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Told:
+    """When a room was told of, when with its people, and of which."""
+
+    at: float
+    people_at: float
+    version: int
 
 
 class Telling:
@@ -38,14 +51,16 @@ class Telling:
         self._redis = redis
         self._name = name
         self._wall = wall
-        self._told_at: dict[UUID, float] = {}
-        self._waiting: dict[UUID, bytes] = {}
-        """The newest of each room, so there are never more than rooms."""
+        self._told: dict[UUID, _Told] = {}
+        self._states: dict[UUID, bytes] = {}
+        """Those that wait. The newest of each room, so there are never more than rooms."""
+        self._changes: dict[UUID, bytes] = {}
+        """The same without people, where there is a newer one than the state that waits, or none waits."""
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.told = 0
         self.lost = 0
-        """Messages that Redis did not take. The next about the same room says all that they said."""
+        """Messages that Redis did not take. The next state of the same room says all that they said."""
         self.faults = 0
 
     def start(self) -> None:
@@ -69,23 +84,41 @@ class Telling:
         if self._redis is None:
             return
         for key, room in rooms.items():
-            passed = now - self._told_at.get(key, -AGAIN_SECONDS)
-            if passed >= AGAIN_SECONDS or (room.changed and passed >= GAP_SECONDS):
-                self._told_at[key] = now
-                room.changed = False
-                try:
+            told = self._told.get(key)
+            try:
+                if told is None or self._is_due(told, room, now):
+                    self._told[key] = _Told(now, now, room.version)
+                    room.changed = False
                     self.tell(room)
-                except Exception:
-                    self._fault()
-        for key in self._told_at.keys() - rooms.keys():
-            del self._told_at[key]
+                    room.talked.clear()
+                elif room.changed and now - told.at >= GAP_SECONDS:
+                    told.at = now
+                    room.changed = False
+                    self._tell_change(room)
+            except Exception:
+                self._fault()
+        for key in self._told.keys() - rooms.keys():
+            del self._told[key]
+
+    @staticmethod
+    def _is_due(told: _Told, room: Room, now: float) -> bool:
+        """Whether all about it is to be told again."""
+        if room.version != told.version and now - told.at < GAP_SECONDS:
+            return False
+        return now - told.people_at >= (AGAIN_SECONDS if room.version == told.version else PEOPLE_SECONDS)
 
     def tell(self, room: Room) -> None:
         """At once, and as it is now; also of a room that nobody is in any more."""
         if self._redis is None:
             return
         state = msgspec.structs.replace(room.state(), sfu=self._name, at=self._wall())
-        self._waiting[room.id] = msgspec.json.encode(state)
+        self._states[room.id] = msgspec.json.encode(state)
+        self._changes.pop(room.id, None)
+        self._news.set()
+
+    def _tell_change(self, room: Room) -> None:
+        change = msgspec.structs.replace(room.change(), sfu=self._name, at=self._wall())
+        self._changes[room.id] = msgspec.json.encode(change)
         self._news.set()
 
     async def _run(self, redis: Redis) -> None:
@@ -98,17 +131,18 @@ class Telling:
                 self._fault()
 
     async def _publish(self, redis: Redis) -> None:
-        if not self._waiting:
+        messages = [*self._states.items(), *self._changes.items()]
+        if not messages:
             return
-        messages, self._waiting = self._waiting, {}
+        self._states, self._changes = {}, {}
         try:
             with or_away():
                 pipeline = redis.pipeline(transaction=False)
-                for room, message in messages.items():
+                for room, message in messages:
                     pipeline.publish(CHANNEL.format(room=room), message)
                 await pipeline.execute()
         except RedisAway:
-            self.lost += len(messages)  # told of again within two seconds
+            self.lost += len(messages)  # all is told again within two seconds
         else:
             self.told += len(messages)
 

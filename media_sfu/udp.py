@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,6 +34,10 @@ Address = tuple[str, int]
 # Datagrams per wake-up: no burst keeps the loop from its other work for more than some 0.2 ms of reading.
 BURST: Final = 64
 
+# Seconds of work on what was read, then the loop has its turn. A packet that goes to 800 listeners takes some 4 ms, so
+# that a burst of them would keep everything else waiting for a quarter of a second.
+TURN_SECONDS: Final = 0.005
+
 # Bytes. More than Ethernet carries; a datagram that fills it may have been cut, and is dropped.
 _ROOM: Final = 2_048
 
@@ -50,6 +55,8 @@ _IN6: Final = struct.Struct("=H2sI16sI")
 _CONTROL: Final = struct.Struct("=QiiI4s4s4x")
 _CONTROL6: Final = struct.Struct("=Qii16sI4x")
 _MAPPED: Final = bytes(10) + b"\xff\xff"
+
+_now: Final = time.monotonic
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +131,7 @@ class UdpSocket:
             _enlarge(opened, _SO_RCVBUFFORCE, socket.SO_RCVBUF), _enlarge(opened, _SO_SNDBUFFORCE, socket.SO_SNDBUF)
         )
         self._make_reading()
+        self._next = self._count = 0  # of the datagrams that were read: the first that is not handed on, and how many
         self._closed = False
         self.batch = self._batch()
         self._single = self._batch(size=1)
@@ -168,7 +176,8 @@ class UdpSocket:
         return sum(batch.dropped + batch.refused for batch in (self.batch, self._single))
 
     def listen(self, on_datagram: Callable[[bytes, UdpPath], None]) -> None:
-        """Read from now on, at most `BURST` datagrams per wake-up of the running loop."""
+        """Read from now on, at most `BURST` datagrams in one turn of the running loop, and as many of them as take
+        `TURN_SECONDS`."""
         self._on_datagram = on_datagram
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._read)
@@ -255,15 +264,24 @@ class UdpSocket:
         self._words = whole.cast("Q")
 
     def _read(self) -> None:
+        if self._next < self._count:
+            return  # those that were read come first: the socket keeps the others, and stays readable
         count = libc.recvmmsg(self._fd, self._headers, BURST, MSG_DONTWAIT, sockets.NULL)
         if count <= 0:
             if sockets.errno not in {errno.EAGAIN, errno.EINTR}:
                 self.faults += 1
             return
         self.received += count
+        self._next, self._count = 0, count
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """What was read, for a turn's time; the rest in the next turn."""
+        until = _now() + TURN_SECONDS
+        first, count, self._next, self._count = self._next, self._count, 0, 0
         on_datagram, paths, unpack = self._on_datagram, self._paths, sockets.unpack
         wildcard, name_length = self._wildcard, self._name_length
-        for index in range(count):
+        for index in range(first, count):
             length = self._lengths[index]
             local = b""
             key = unpack(self._senders[index], name_length)
@@ -285,6 +303,11 @@ class UdpSocket:
                 on_datagram(unpack(self._datagrams[index], length), path)
             except Exception:
                 self._fault()
+            if _now() > until and index + 1 < count:
+                self._next, self._count = index + 1, count
+                assert self._loop is not None
+                self._loop.call_soon(self._hand_on)
+                return
 
     def _interned(self, remote: bytes, local: bytes) -> UdpPath:
         key = remote + local

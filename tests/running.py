@@ -37,6 +37,7 @@ class DojoError(Exception):
 class _Ready(msgspec.Struct, frozen=True):
     http: str
     live: str
+    voice: str = ""
 
 
 class RunningDojo:
@@ -50,6 +51,8 @@ class RunningDojo:
         self.settings = dict(settings or {})
         self.http = ""
         self.live = ""
+        self.voice = ""
+        """Where media is taken; "" with voice switched off. Another port after a restart."""
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -96,7 +99,7 @@ class RunningDojo:
         except BaseException:
             self.stop_blocking()
             raise
-        self.http, self.live = ready.http, ready.live
+        self.http, self.live, self.voice = ready.http, ready.live, ready.voice
 
     async def restart(self) -> None:
         """Start again on the same data and ports, after `kill9` or of a running server."""
@@ -200,6 +203,11 @@ class RunningDojo:
     def live_node_pid(self) -> int:
         """The process that holds the sockets and the documents."""
         return self._child(lambda command: "dojo.live_node" in command)
+
+    @property
+    def voice_pid(self) -> int:
+        """The process that media goes through."""
+        return self._child(lambda command: "dojo.voice_node" in command)
 
     @property
     def postgres_pid(self) -> int:

@@ -39,7 +39,7 @@ from edge.live.table import Relay
 from edge.live.voice_ear import VoiceEar
 from edge.live.voice_watch import watch_voice
 from edge.voice.settings import NO_VOICE, VoiceEdge
-from edge.voice.state import VoiceState
+from edge.voice.state import VoiceChange, VoiceState
 from edge.voice.voice import Voice
 from kernel.database import tenant_scope
 from kernel.lookout import Lookout
@@ -328,19 +328,19 @@ class LiveDojos:
         for room, what in found.items():
             if (live := self.open.get(room)) is not None:
                 live.heard(what, people)
-                if self._voice_state(room) is not None:
+                if live.voice is not None and (talking := live.voice.state) is not None and talking.people:
                     self.voice.changed(tenant, [room])
                 if what.commands:
                     await self._carry_out(live.stage.key)
 
-    def _voice_state(self, room: UUID) -> VoiceState | None:
+    def _voice_state(self, room: UUID, sfu: str) -> VoiceState | None:
         """What was heard last of a room's voice."""
         live = self.open.get(room)
-        return live.voice.state if live is not None and live.voice is not None else None
+        return live.voice.whole.of_sfu(sfu) if live is not None and live.voice is not None else None
 
-    def _voice_told(self, state: VoiceState) -> None:
-        if (live := self.open.get(state.room)) is not None and live.voice is not None:
-            live.voice.heard(state)
+    def _voice_told(self, told: VoiceState | VoiceChange) -> None:
+        if (live := self.open.get(told.room)) is not None and live.voice is not None:
+            live.voice.heard(told)
 
     async def _carry_out(self, key: RoomKey) -> None:
         try:

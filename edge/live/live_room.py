@@ -328,6 +328,8 @@ class LiveRoom:
         if news.over:
             self._send_away(list(self.room.members.values()), CloseCode.NOT_FOUND, "ended")
             return
+        if self.voice is not None:
+            self.voice.muted(news.muted)
         for user in [user for user in self.attendance.people if user in asked]:
             self._review(user, news.people.get(user), news.left.get(user))
         if news.dojo is not None and news.dojo != self._dojo:

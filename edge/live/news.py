@@ -13,6 +13,7 @@ from edge.live import chat
 from edge.live.chat import Said
 from edge.live.dojo_shown import DojoShown
 from edge.live.place import Standing
+from edge.voice.people import muted_by_host
 
 _ROOMS: Final = (
     "SELECT r.room_id, r.status AS room_status, d.dojo_id, d.name, d.status AS dojo_status"
@@ -48,6 +49,8 @@ class News:
     """Of those asked about, when they said last that they leave."""
     said: Sequence[Said]
     """What was said lately, in the database's order."""
+    muted: frozenset[UUID]
+    """Of the dojo's people, whom the host has muted."""
     commands: bool
     """HTTP asks something of the node that has the room open."""
 
@@ -64,6 +67,7 @@ async def read(
     left: dict[UUID, dict[UUID, datetime]] = {}
     for row in await db.fetch(_LEFT, tenant, list(rooms), list(people)):
         left.setdefault(row["room_id"], {})[row["user_id"]] = row["left_at"]
+    muted = await muted_by_host(db, tenant, dojos)
     said: dict[UUID, list[Said]] = {}
     for one in await chat.news(db, tenant, rooms, seconds):
         said.setdefault(one.room, []).append(one)
@@ -75,6 +79,7 @@ async def read(
             people={} if row is None else standing[row["dojo_id"]],
             left=left.get(room, {}),
             said=said.get(room, ()),
+            muted=frozenset() if row is None else muted[row["dojo_id"]],
             commands=room in asked,
         )
         for room in rooms

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -27,8 +26,10 @@ from edge.live.incoming import (
 from edge.live.paced import Paced
 from edge.live.place import Place, SeatedAdmission
 from edge.live.voice_shown import Slots, people, slots_of, speaking, voice_lost, voice_state
-from edge.voice.state import VoiceState
+from edge.voice.moving import Moving
+from edge.voice.state import VoiceChange, VoiceState
 from edge.voice.voice import Voice
+from edge.voice.whole_room import WholeRoom
 from kernel.database import FAILURES
 from kernel.http.problem import Problem
 
@@ -38,16 +39,13 @@ PEOPLE_SECONDS: Final = 1.0
 """The same for everybody who is in: of a thousand people 100 KiB, to each of them."""
 NOTE_SECONDS: Final = 10.0
 """How often it is written down how long everybody has talked."""
-SILENT_SECONDS: Final = 7.0
-"""After so long without a word nobody talks in a room: three words were missed."""
 WAITING: Final = 16
 """Requests of one connection that wait for the one before."""
-SPREAD_SECONDS: Final = 2.0
-"""Over which those come again whose voice process is gone, if they are many."""
-SPREAD_PER_PERSON_SECONDS: Final = 0.003
-"""Or over so much of each, if they are few: a connection takes the next process some 2 ms."""
 
 log = logging.getLogger(__name__)
+
+_Told = tuple[list[int], Slots, Mapping[str, Slots], bool, str | None]
+_NOTHING: Final[_Told] = ([], (), {}, False, None)
 
 
 class RoomVoice:
@@ -62,53 +60,71 @@ class RoomVoice:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`place`: tenant, dojo, room."""
-        self.state: VoiceState | None = None
-        """What was heard last. None: nobody talks, as far as is known."""
+        self.whole = WholeRoom()
         self._voice = voice
         self._tenant, self._dojo, self._room = place
         self._members = members
         self._own = own
         self._now = monotonic
         self._noted_at = monotonic()
-        self._heard_at = monotonic()
+        self._by_host: frozenset[UUID] = frozenset()
         self._told_people: list[outgoing.Message] = []
-        self._told: tuple[list[int], Slots, Mapping[str, Slots], bool] = ([], (), {}, False)
+        self._told = _NOTHING
         self._speaking = Paced(SPEAKING_SECONDS, self._tell)
         self._people = Paced(PEOPLE_SECONDS, self._tell_whole)
         self._waiting: dict[int, deque[tuple[Member, VoiceMessage]]] = {}
 
     # What is heard
 
-    def heard(self, state: VoiceState) -> None:
-        """A voice process tells of this room."""
-        was, self.state = self.state, state
-        if was is not None and was.sfu == state.sfu and was.at > state.at:
-            self.state = was  # overtaken on its way
-            return
-        self._heard_at = self._now()
-        self._note(was, state)
-        if people(state) != self._told_people:
-            self._people.want()
-        if (speaking(state), state.slots, state.own, state.recording) != self._told:
+    @property
+    def state(self) -> VoiceState | None:
+        """What was heard last. None: nobody talks, as far as is known."""
+        return self.whole.state
+
+    def heard(self, told: VoiceState | VoiceChange) -> None:
+        """A voice process tells of its part of this room."""
+        was = self.state
+        self.whole.heard(told, self._now())
+        if isinstance(told, VoiceState):
+            self._people_may_differ(was)
+        if self.state is not None and _told_of(self.state) != self._told:
             self._speaking.want()
 
-    def lost(self) -> None:
-        """The voice process that had this room is gone: whoever talked is to connect anew."""
-        was, self.state = self.state, None
-        if was is None:
-            return
-        self._note(was, None)
-        self._told_people, self._told = [], ([], (), {}, False)
-        talked = {person.user for person in was.people}
-        spread = min(SPREAD_SECONDS, SPREAD_PER_PERSON_SECONDS * len(talked))
-        for member in list(self._members.values()):
-            if member.admission.user in talked:
-                member.say(voice_lost(random.uniform(0, spread)))  # noqa: S311 - spreads load, hides nothing
+    def _people_may_differ(self, was: VoiceState | None) -> None:
+        self._note(was, self.state)
+        if self.state is not None and people(self.state, self._by_host) != self._told_people:
+            self._people.want()
+
+    def muted(self, by_host: frozenset[UUID]) -> None:
+        """Whom the host has muted, as Postgres says: an SFU knows only that somebody is."""
+        self._by_host = by_host
+        if self.state is not None and people(self.state, by_host) != self._told_people:
+            self._people.want()
+
+    def lost(self, name: str) -> None:
+        """That voice process is gone: whoever talked there is to connect anew."""
+        was = self.state
+        gone = {person.user for person in self.whole.lost(name)}
+        there = [member for member in self._members.values() if member.admission.user in gone]
+        for move in Moving().moves(there):
+            move.person.say(voice_lost(move.pause))
+        self._people_may_differ(was)
+        if self.state is not None:
+            self._speaking.want()
+        elif was is not None:
+            self._told_people, self._told = [], _NOTHING
+            nobody: list[int | None] = [None] * len(was.slots)
+            self._broadcast(
+                msgspec.structs.replace(was, people=[], slots=nobody, own={}, recording=False, recording_trouble=None),
+                whole=True,
+            )
 
     def check(self) -> None:
-        """Nobody is there of whom nothing was heard for long: the last word, that all have gone, was missed."""
-        if self.state is not None and self.state.people and self._now() - self._heard_at > SILENT_SECONDS:
-            self.heard(msgspec.structs.replace(self.state, people=[], own={}, slots=[None] * len(self.state.slots)))
+        """Forget the people of voice processes of which nothing was heard for long."""
+        was = self.state
+        if self.whole.check(self._now()):
+            self._people_may_differ(was)
+            self._speaking.want()
 
     def close(self) -> None:
         """The room leaves this node."""
@@ -120,8 +136,12 @@ class RoomVoice:
     def _note(self, was: VoiceState | None, state: VoiceState | None) -> None:
         """Have written down how long people talked: of those who went at once, of all now and then."""
         if was is not None:
-            there = {person.number for person in state.people} if state is not None else set()
-            self._write(was, {person.number for person in was.people} - there)
+            gone = {person.number for person in was.people}
+            if state is not None:
+                gone -= {person.number for person in state.people}
+                # The state without them knows how long they talked in the end.
+                was = msgspec.structs.replace(was, at=max(was.at, state.at), spoken={**was.spoken, **state.spoken})
+            self._write(was, gone)
         if state is not None and self._now() - self._noted_at >= NOTE_SECONDS:
             self._noted_at = self._now()
             self._write(state, {person.number for person in state.people})
@@ -142,7 +162,9 @@ class RoomVoice:
     def joined(self, member: Member) -> None:
         """A newcomer is told what is true."""
         if self.state is not None:
-            member.say(voice_state(self.state, slots_of(self.state, member.admission.user), whole=True))
+            member.say(
+                voice_state(self.state, slots_of(self.state, member.admission.user), whole=True, by_host=self._by_host)
+            )
 
     def drained(self, member: Member) -> None:
         """It missed what was sent while its socket was full."""
@@ -163,17 +185,22 @@ class RoomVoice:
         if state is None:
             return
         if whole:
-            self._told_people = people(state)
-        self._told = (speaking(state), state.slots, state.own, state.recording)
-        usual = json_frame(voice_state(state, state.slots, whole=whole))
-        own = {person.user for person in state.people if str(person.number) in state.own}
+            self._told_people = people(state, self._by_host)
+        self._told = _told_of(state)
+        self._broadcast(state, whole=whole)
+
+    def _broadcast(self, state: VoiceState, *, whole: bool) -> None:
+        """Each slots there are make one message: half of those in a room that two processes have may have others than
+        the rest."""
+        own = {person.user: state.own[number] for person in state.people if (number := str(person.number)) in state.own}
+        usual = voice_state(state, state.slots, whole=whole, by_host=self._by_host)
+        made: dict[tuple[int | None, ...], bytes] = {}
         for member in list(self._members.values()):
-            if not member.speaks_json:
-                continue
-            if member.admission.user in own:
-                member.say(voice_state(state, slots_of(state, member.admission.user), whole=whole))
-            else:
-                member.write(usual)
+            if member.speaks_json:
+                slots = tuple(own.get(member.admission.user, state.slots))
+                if slots not in made:
+                    made[slots] = json_frame({**usual, "slots": slots})
+                member.write(made[slots])
 
     # What is asked
 
@@ -247,6 +274,10 @@ class RoomVoice:
             await self._voice.mute_one(self._tenant, self._dojo, message.user_id, muted=message.muted)
         else:
             await self._voice.mute_all(self._tenant, self._dojo, self._room, user, muted=message.muted)
+
+
+def _told_of(state: VoiceState) -> _Told:
+    return speaking(state), state.slots, state.own, state.recording, state.recording_trouble
 
 
 def _say(member: Member, asked: VoiceMessage, answer: outgoing.Message) -> None:

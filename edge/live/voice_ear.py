@@ -1,6 +1,7 @@
 """What voice processes tell of rooms that are open on this node, over Redis: one connection, a channel per room.
 
-Each word says everything about its room and comes again within two seconds: one that is missed costs no more.
+Each word says everything about a process' part of a room, or all but the people, and everything comes again within two
+seconds: one that is missed costs no more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from edge.voice.state import CHANNEL, NotState, VoiceState, decode
+from edge.voice.state import CHANNEL, NotState, VoiceChange, VoiceState, decode_told
 from kernel.redis import RedisAway, or_away
 
 ANCHOR: Final = CHANNEL + "none"
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class VoiceEar:
     """`start` it, name the rooms with `want` and `drop`, `close` it."""
 
-    def __init__(self, redis: Redis | None, heard: Callable[[VoiceState], None]) -> None:
+    def __init__(self, redis: Redis | None, heard: Callable[[VoiceState | VoiceChange], None]) -> None:
         """`heard` raises nothing."""
         self._redis = redis
         self._heard = heard
@@ -106,9 +107,9 @@ class VoiceEar:
 
     def _take(self, message: bytes) -> None:
         try:
-            state = decode(message)
+            told = decode_told(message)
         except NotState as error:
             log.warning("what a voice process says cannot be read: %s", error)
             return
-        if state.room in self._wanted:
-            self._heard(state)
+        if told.room in self._wanted:
+            self._heard(told)

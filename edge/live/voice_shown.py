@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,13 +25,14 @@ def speaking(state: VoiceState) -> list[int]:
     return [person.number for person in state.people if person.speaking]
 
 
-def people(state: VoiceState) -> list[Message]:
-    """Who is in."""
+def people(state: VoiceState, by_host: Collection[UUID]) -> list[Message]:
+    """Who is in. `by_host`: whom the host has muted."""
     return [
         {
             "userId": str(person.user),
             "number": person.number,
             "muted": person.muted,
+            "mutedByHost": person.muted and person.user in by_host,
             "maySpeak": person.may_speak,
             "connected": person.connected,
         }
@@ -39,15 +40,17 @@ def people(state: VoiceState) -> list[Message]:
     ]
 
 
-def voice_state(state: VoiceState, slots: Slots, *, whole: bool) -> Message:
-    """`whole`: with everybody who is in."""
+def voice_state(state: VoiceState, slots: Slots, *, whole: bool, by_host: Collection[UUID] = ()) -> Message:
+    """`whole`: with everybody who is in. `by_host`: whom the host has muted."""
     message: Message = {
         "type": "VOICE_STATE",
         "recording": state.recording,
         "speaking": speaking(state),
         "slots": list(slots),
     }
-    return {**message, "people": people(state)} if whole else message
+    if state.recording_trouble is not None:
+        message["recordingTrouble"] = state.recording_trouble
+    return {**message, "people": people(state, by_host)} if whole else message
 
 
 def voice_lost(retry_after: float) -> Message:

@@ -28,7 +28,10 @@ SFU: Final = "dojo:sfu:"
 ROOM: Final = "dojo:voice-room:"
 """With a room's id behind it: the name of its SFU."""
 HOLDERS: Final = "dojo:voice-holders:"
-"""With a room's id behind it: the names of the SFUs that have people of it, gone ones too; by a time of Redis."""
+"""With a room's id behind it: the names of the SFUs that have people of it, gone ones too; by a time of Redis, in
+milliseconds."""
+HOLDERS_SECONDS: Final = 10
+"""What an SFU does not write down again for so long, it takes out."""
 SFU_SECONDS: Final = 1.5
 FRESH_SECONDS: Final = 0.25
 """For so long it is not asked anew which SFUs there are, for newcomers: they renew that every half a second."""
@@ -41,6 +44,17 @@ local now = redis.call('GET', KEYS[1])
 if now and now ~= ARGV[1] then return now end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return ARGV[2]
+"""
+
+# As the SFU itself does a moment later.
+_HELD: Final = """
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+local found = redis.call('ZRANGE', KEYS[2], 0, -1)
+local first = redis.call('GET', KEYS[1])
+if first then table.insert(found, first) end
+return found
 """
 
 log = logging.getLogger(__name__)
@@ -74,6 +88,7 @@ class Directory:
         self._alive_until = 0.0
         self._seen_alive: dict[str, Registered] = {}
         self._put: Any = redis.register_script(_PUT) if redis is not None else None
+        self._hold: Any = redis.register_script(_HELD) if redis is not None else None
 
     async def of_room(self, room: UUID, *, beside: UUID | None = None) -> str | None:
         """The base URL of the SFU that has `room`, or is to have it from now on; None if there is no SFU. A room that
@@ -84,18 +99,6 @@ class Directory:
             return await self._place(room, beside)
         except RedisAway as error:
             log.warning("which SFU has a room is not known: %s", error)
-            return self._otherwise
-
-    async def known(self, room: UUID) -> str | None:
-        """The same, but a room that no SFU has is left so."""
-        if self._redis is None:
-            return self._otherwise
-        try:
-            _, found = await self._now(room)
-            if found is not None:
-                return found.url
-            return None if await self._alive() else self._otherwise
-        except RedisAway:
             return self._otherwise
 
     async def seat(self, room: UUID, *, beside: UUID | None = None, full: Collection[str] = ()) -> str | None:
@@ -123,16 +126,40 @@ class Directory:
     async def holders(self, room: UUID) -> list[str]:
         """The base URLs of all SFUs that have people of `room`, and of the one it was put on, which is first. What is
         commanded of a room or of somebody in it is for each of them; who is not there is no failure."""
+        return list(dict.fromkeys((await self.holding(room)).values()))
+
+    async def holding(self, room: UUID) -> dict[str, str]:
+        """The same by name: "" is the one there is while none has registered."""
+        there_is = {} if self._otherwise is None else {"": self._otherwise}
         if self._redis is None:
-            return [] if self._otherwise is None else [self._otherwise]
+            return there_is
         try:
             names, alive = await self._spread(room), await self._alive()
         except RedisAway as error:
             log.warning("which SFUs have a room is not known: %s", error)
-            return [] if self._otherwise is None else [self._otherwise]
-        if not alive and self._otherwise is not None:
-            return [self._otherwise]
-        return [alive[name].url for name in names if name in alive]
+            return there_is
+        return {name: alive[name].url for name in names if name in alive} if alive else there_is
+
+    async def holds(self, room: UUID, url: str) -> list[str]:
+        """The SFU at `url` has somebody of `room` since just now: from now on it is one of the holders. The base URLs
+        of the others."""
+        if self._redis is None:
+            return []
+        try:
+            alive = await self._lately_alive()
+            # One that was started again where another was killed may be there twice for a moment.
+            name = max(
+                (name for name in alive if alive[name].url == url), key=lambda name: alive[name].at, default=None
+            )
+            if name is None:
+                return [other for other in await self.holders(room) if other != url]
+            with or_away():
+                names = await self._hold(keys=[ROOM + str(room), HOLDERS + str(room)], args=[name, HOLDERS_SECONDS])
+        except RedisAway as error:
+            log.warning("which SFUs have a room is not written down: %s", error)
+            return []
+        there = {alive[one.decode()].url for one in cast(list[bytes], names) if one.decode() in alive}
+        return sorted(there - {url})
 
     async def lives(self, name: str) -> bool:
         """Whether the SFU of this name renews what it wrote down. Raises `RedisAway`."""

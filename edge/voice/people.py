@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -36,6 +36,10 @@ _NUMBER: Final = (
 _CAME: Final = (
     "UPDATE dojo_voice_people SET muted = false"
     " WHERE tenant_id = $1 AND dojo_id = $2 AND user_id = $3 RETURNING number, room_id"
+)
+_MUTED: Final = (
+    "SELECT dojo_id, user_id FROM dojo_voice_people"
+    " WHERE tenant_id = $1 AND dojo_id = ANY($2::uuid[]) AND muted_by_host"
 )
 _MOVED: Final = "UPDATE dojo_voice_people SET room_id = $4 WHERE tenant_id = $1 AND dojo_id = $2 AND user_id = $3"
 # In: has a seat in a dojo under way, and did not leave this room. Whoever never was in it (a client without a live
@@ -114,6 +118,14 @@ async def come(db: Any, tenant: UUID, dojo: UUID, room: UUID, user: UUID) -> Per
 async def move(db: Any, person: Person, room: UUID) -> None:
     """They talk in `room` now."""
     await db.execute(_MOVED, person.tenant, person.dojo, person.user, room)
+
+
+async def muted_by_host(db: Any, tenant: UUID, dojos: Collection[UUID]) -> Mapping[UUID, frozenset[UUID]]:
+    """Whom the host has muted, connected or not, in each of `dojos`."""
+    found: dict[UUID, set[UUID]] = {dojo: set() for dojo in dojos}
+    for row in await db.fetch(_MUTED, tenant, list(dojos)):
+        found[row["dojo_id"]].add(row["user_id"])
+    return {dojo: frozenset(users) for dojo, users in found.items()}
 
 
 async def standings(db: Any, tenant: UUID, room: UUID, users: Sequence[UUID]) -> Mapping[UUID, Standing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,7 +53,8 @@ class VoiceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Talking(msgspec.Struct, frozen=True, rename="camel"):
-    """Somebody with a connection. `number` is what RTP packets call them, as a CSRC."""
+    """Somebody with a connection. `number` is what RTP packets call them, as a CSRC. `muted`: by themselves or the
+    host."""
 
     user_id: UUID
     number: int
@@ -60,16 +62,19 @@ class Talking(msgspec.Struct, frozen=True, rename="camel"):
     may_speak: bool
     speaking: bool
     connected: bool
+    muted_by_host: bool
 
 
 class VoiceRoom(msgspec.Struct, frozen=True, rename="camel"):
-    """A room's voice. `recording` is what the host wants; `recorded` whether it is being done."""
+    """A room's voice. `recording` is what the host wants; `recorded` whether it is being done, and `recordingTrouble`
+    what is wrong with it, if anything."""
 
     room_id: UUID
     green_only: bool
     recording: bool
     recorded: bool
     people: list[Talking]
+    recording_trouble: str | None = None
 
 
 class IceServersView(msgspec.Struct, frozen=True, rename="camel"):
@@ -130,7 +135,7 @@ class VoiceRoutes:
                 tag=tag,
                 status=204,
                 apart=True,
-                problems={**here, "room_over": 409, "not_in_voice": 409, "voice_elsewhere": 409},
+                problems={**here, "room_over": 409, "not_in_voice": 409},
             ),
             Operation(
                 "PATCH",
@@ -207,7 +212,8 @@ class VoiceRoutes:
         async with self._voice.scope(tenant) as db:
             await _room(call.inside(db))
             now = await room_settings.read(db, tenant, room)
-        return _view(room, now, await self._voice.state(room))
+            muted = await people.muted_by_host(db, tenant, [call.ids["dojoId"]])
+        return _view(room, now, await self._voice.state(room), muted[call.ids["dojoId"]])
 
     async def move_voice(self, call: Call[None, None]) -> None:
         """Talk in this room from now on, over the connection one has: nothing is negotiated anew."""
@@ -276,14 +282,28 @@ async def _room(call: Call[Any, Any]) -> str:
     return status
 
 
-def _view(room: UUID, settings: room_settings.RoomSettings, state: VoiceState | None) -> VoiceRoom:
-    there = state.people if state is not None else []
+def _view(
+    room: UUID, settings: room_settings.RoomSettings, state: VoiceState | None, by_host: Collection[UUID] = ()
+) -> VoiceRoom:
+    talking = [
+        Talking(
+            one.user,
+            one.number,
+            one.muted,
+            one.may_speak,
+            one.speaking,
+            one.connected,
+            one.muted and one.user in by_host,
+        )
+        for one in (state.people if state is not None else ())
+    ]
     return VoiceRoom(
         room,
         settings.green_only,
         settings.recording is not None,
         state is not None and state.recording,
-        [Talking(one.user, one.number, one.muted, one.may_speak, one.speaking, one.connected) for one in there],
+        talking,
+        None if state is None else state.recording_trouble,
     )
 
 

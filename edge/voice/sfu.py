@@ -35,6 +35,10 @@ class SfuAway(Exception):
     """The SFU does not answer, or not as it should."""
 
 
+class SfuFull(Exception):
+    """The SFU takes nobody more, or nobody more into this room."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody as grants name them, in the room they are to be in."""
@@ -97,7 +101,7 @@ class Sfu:
     # What one participant asks. Raises `Problem` for what is theirs, `SfuAway`.
 
     async def open(self, url: str, person: Person, rights: Rights, offer: str) -> Opened:
-        """Answer an offer."""
+        """Answer an offer. Raises `SfuFull`, too."""
         status, body, headers = await self._ask(
             "POST",
             f"{url}/v1/peers",
@@ -119,6 +123,8 @@ class Sfu:
                     "too many of your connections have not come about yet; wait and try again",
                     {"Retry-After": headers.get("Retry-After", "5")},
                 )
+            case 503:
+                raise SfuFull(_said(body))
         raise _unexpected(status)
 
     async def patch(

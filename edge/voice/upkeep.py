@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from edge.voice import people, room_settings
 from edge.voice.directory import Directory
 from edge.voice.people import Standing
 from edge.voice.sfu import Sfu, SfuAway
-from edge.voice.state import VoicePerson, VoiceState
+from edge.voice.state import VoiceState
 from kernel.database import FAILURES, tenant_scope
 
 ACQUIRE_SECONDS: Final = 2.0
@@ -38,8 +38,10 @@ log = logging.getLogger(__name__)
 class Upkeep:
     """`start` it, say `soon` what changed, `close` it."""
 
-    def __init__(self, pool: Any, directory: Directory, sfu: Sfu, heard: Callable[[UUID], VoiceState | None]) -> None:
-        """`pool` has connections of the services' role. `heard`: what an SFU said of a room lately, or it is
+    def __init__(
+        self, pool: Any, directory: Directory, sfu: Sfu, heard: Callable[[UUID, str], VoiceState | None]
+    ) -> None:
+        """`pool` has connections of the services' role. `heard`: what the SFU of a name said of a room lately, or it is
         asked."""
         self._pool = pool
         self._directory = directory
@@ -72,26 +74,51 @@ class Upkeep:
             self._wanted.set()
 
     async def sync(self, tenant: UUID, room: UUID) -> None:
-        """Compare now. Raises `SfuAway` and what Postgres raises."""
-        url = await self._directory.known(room)
-        if url is None:
-            return
-        state = self._heard(room) or await self._sfu.state(url, room)
-        if state is None or not (state.people or state.recording):
-            return
-        async with tenant_scope(self._pool, tenant, acquire_seconds=ACQUIRE_SECONDS) as db:
-            found = await people.standings(db, tenant, room, [person.user for person in state.people])
-            recorded = await room_settings.recorded(db, tenant, room)
-        pushes = list(self._pushes(url, room, state.people, found))
-        if state.recording != (recorded is not None):
-            pushes.append(lambda: self._sfu.record(url, room, recorded))
-        for at in range(0, len(pushes), PUSHES_AT_ONCE):
-            await asyncio.gather(*(push() for push in pushes[at : at + PUSHES_AT_ONCE]))
+        """Compare now, with all SFUs that have people of it. Raises what Postgres raises; and `SfuAway` if one is, when
+        the others have been told."""
+        holding = await self._directory.holding(room)
+        told = await asyncio.gather(
+            *(self._state(room, name, url) for name, url in holding.items()), return_exceptions=True
+        )
+        states: dict[str, VoiceState] = {}
+        lost: SfuAway | None = None
+        for url, state in zip(holding.values(), told, strict=True):
+            if isinstance(state, SfuAway):
+                lost = state
+            elif isinstance(state, BaseException):
+                raise state
+            elif state is not None and (state.people or state.recording):
+                states[url] = state
+        if states:
+            async with tenant_scope(self._pool, tenant, acquire_seconds=ACQUIRE_SECONDS) as db:
+                users = {person.user for state in states.values() for person in state.people}
+                found = await people.standings(db, tenant, room, list(users))
+                recorded = await room_settings.recorded(db, tenant, room)
+            pushes = [push for url, state in states.items() for push in self._pushes(url, state, found, recorded)]
+            for at in range(0, len(pushes), PUSHES_AT_ONCE):
+                done = await asyncio.gather(
+                    *(push() for push in pushes[at : at + PUSHES_AT_ONCE]), return_exceptions=True
+                )
+                for failure in done:
+                    if isinstance(failure, SfuAway):
+                        lost = failure
+                    elif isinstance(failure, BaseException):
+                        raise failure
+        if lost is not None:
+            raise lost
+
+    async def _state(self, room: UUID, name: str, url: str) -> VoiceState | None:
+        heard = self._heard(room, name)
+        # One in which nobody was may have somebody since a moment ago.
+        return heard if heard is not None and heard.people else await self._sfu.state(url, room)
 
     def _pushes(
-        self, url: str, room: UUID, there: Collection[VoicePerson], found: Mapping[UUID, Standing]
+        self, url: str, state: VoiceState, found: Mapping[UUID, Standing], recorded: str | None
     ) -> Iterable[Callable[[], Awaitable[object]]]:
-        for person in there:
+        room = state.room
+        if state.recording != (recorded is not None):
+            yield lambda: self._sfu.record(url, room, recorded)
+        for person in state.people:
             standing = found.get(person.user)
             rights = standing.rights if standing is not None else None
             if rights is None:

@@ -27,10 +27,13 @@ MOST_QUEUED: Final = 16_384
 told."""
 MOST_TOLD: Final = MOST_QUEUED * 2
 """Mutes and the like have this bound: they are rare, and one that is lost would record somebody who is muted."""
-WRITE_SECONDS: Final = 10.0
+WRITE_SECONDS: Final = 6.0
 """At the end, for what is queued."""
-UPLOAD_SECONDS: Final = 10.0
-"""At the end, for what is not uploaded; the rest is found at the next start."""
+UPLOAD_SECONDS: Final = 5.0
+"""At the end, for what is not uploaded; the rest is found at the next start. With `WRITE_SECONDS` less than a
+supervisor waits for a process to end, 15 s: whoever is killed instead leaves torn files."""
+STORE_AWAY: Final = "the store does not take the recording yet: it is kept on the server's disk, and tried again"
+"""Told to people, so without the store's own words: those name paths."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,8 @@ class Recorder:
         self._most_queued = most_queued
         self._queue: deque[Entry] = deque()
         self._rooms: dict[UUID, Recording] = {}
+        self._prefixes: dict[UUID, str] = {}
+        """Of rooms that are recorded, or were and not all of it is in the store."""
         self._uploader = Uploader(blobs)
         self._run = RunFolder.new(folder)
         self._claimed: list[RunFolder] = []
@@ -106,7 +111,10 @@ class Recorder:
         """
         checked_key(prefix)
         if room not in self._rooms:
+            for other in [key for key in self._prefixes if self._in_store(key)]:
+                del self._prefixes[other]
             self._rooms[room] = Recording(room, prefix, self._clock(), self._wall())
+            self._prefixes[room] = prefix
 
     def recording(self, room: UUID) -> bool:
         """Whether it is being recorded."""
@@ -123,9 +131,13 @@ class Recorder:
         return len(self._queue)
 
     def trouble(self, room: UUID) -> str | None:
-        """What is wrong with the recording, for a person; None if nothing is. The disk, or the store."""
+        """What is wrong with the recording, for a person; None if nothing is. The disk, or the store; the latter also
+        of a recording that has ended."""
         recording = self._rooms.get(room)
-        return (recording.trouble if recording is not None else None) or self._uploader.trouble
+        if recording is not None and recording.trouble is not None:
+            return recording.trouble
+        prefix = self._prefixes.get(room)
+        return STORE_AWAY if prefix is not None and self._uploader.fails(prefix) else None
 
     def joined(self, room: UUID, number: int, user: UUID, now: float) -> None:
         """Who speaks as `number`."""
@@ -165,6 +177,9 @@ class Recorder:
             recording.trouble = "the recorder's thread hangs"
             return
         self._queue.append(Entry(recording, number, heard, now))
+
+    def _in_store(self, room: UUID) -> bool:
+        return room not in self._rooms and not self._uploader.waits(self._prefixes[room])
 
     def _finished_elsewhere(self, upload: Upload) -> None:
         """From the thread."""

@@ -31,13 +31,21 @@ class Uploader:
         self._changed = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
         self._wakers: set[asyncio.Task[None]] = set()
-        self.trouble: str | None = None
-        """Why the last try failed; None if it didn't."""
+        self._failing: dict[str, set[str]] = {}
+        """Keys that the store did not take when they were tried last, by their folder."""
 
     @property
     def waiting(self) -> int:
         """Files that are not there yet."""
         return len(self._waiting) + len(self._busy)
+
+    def fails(self, folder: str) -> bool:
+        """Whether the store did not take something right below `folder`, and has not since."""
+        return folder in self._failing
+
+    def waits(self, folder: str) -> bool:
+        """Whether something right below `folder` is not there yet."""
+        return any(_folder(key) == folder for key in (*self._waiting, *self._busy))
 
     def start(self) -> None:
         """Upload until `close`."""
@@ -57,7 +65,8 @@ class Uploader:
             async with asyncio.timeout(grace), self._changed:
                 await self._changed.wait_for(lambda: not self.waiting)
         except TimeoutError:
-            log.warning("recording: %d files stay for the next start: %s", self.waiting, self.trouble or "no time left")
+            why = "the store does not take them" if self._failing else "no time left"
+            log.warning("recording: %d files stay for the next start: %s", self.waiting, why)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._wakers, return_exceptions=True)
@@ -82,11 +91,12 @@ class Uploader:
             try:
                 async with asyncio.timeout(PUT_SECONDS):
                     await self._put(upload)
-                failures, self.trouble = 0, None
+                failures = 0
+                self._taken(upload.key)
             except Exception as error:  # whatever a store raises: the recording must not end with it
                 failures += 1
                 self._waiting.setdefault(upload.key, upload)
-                self._told(upload, error)
+                self._refused(upload.key, error)
             finally:
                 self._busy.discard(upload.key)
                 await self._tell()
@@ -102,8 +112,19 @@ class Uploader:
         if not upload.keep:
             await asyncio.to_thread(upload.path.unlink, missing_ok=True)
 
-    def _told(self, upload: Upload, error: Exception) -> None:
-        text = f"cannot upload {upload.key}: {str(error) or type(error).__name__}"
-        if self.trouble is None:
-            log.warning("recording: %s; tried again until it works", text)
-        self.trouble = text
+    def _taken(self, key: str) -> None:
+        failing = self._failing.get(_folder(key))
+        if failing is not None:
+            failing.discard(key)
+            if not failing:
+                del self._failing[_folder(key)]
+
+    def _refused(self, key: str, error: Exception) -> None:
+        if not self._failing:
+            why = str(error) or type(error).__name__
+            log.warning("recording: cannot upload %s: %s; tried again until it works", key, why)
+        self._failing.setdefault(_folder(key), set()).add(key)
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0]

@@ -37,6 +37,11 @@ class Room:
         self.id = client.told_of("CONNECTION_STATUS")[0]["roomId"]
         return client
 
+    async def register(self) -> None:
+        """The voice process lives until this is taken away."""
+        await self.redis.sadd(SFUS, self.sfu.name)
+        await self.redis.set(SFU + self.sfu.name, msgspec.json.encode(Registered(self.sfu.url, 0.0, 0.0)))
+
     async def heard_by(self, nodes: int = 1) -> None:
         """Have the state told, once so many nodes listen."""
         channel = f"{CHANNEL}{self.id}"
@@ -120,6 +125,39 @@ async def test_mutes_by_the_host_and_by_oneself(room: Room) -> None:
     await until(lambda: not his.muted)
 
 
+def mutes(client: Client) -> list[tuple[bool, bool]]:
+    """Of everybody who is in, as was told last: whether they are muted, and whether by the host."""
+    told = [message["people"] for message in client.told_of("VOICE_STATE") if "people" in message]
+    return [(one["muted"], one["mutedByHost"]) for one in told[-1]] if told else []
+
+
+async def test_everybody_is_told_who_is_muted_by_the_host(room: Room) -> None:
+    await room.register()
+    ana, ben = await room.seated(room.ana), await room.seated(room.ben)
+    await offered(ben)
+    (his,) = room.sfu.peers.values()
+    host = {"type": "VOICE_MUTE", "userId": str(room.ben.user)}
+
+    async def shown(*marks: bool) -> None:
+        await until(lambda: his.muted is marks[0])
+        await room.heard_by()
+        for client in (ana, ben):
+            await until(lambda client=client: mutes(client) == [marks], seconds=3.0)  # type: ignore[misc]
+
+    await ana.tell({**host, "muted": True})
+    await shown(True, True)
+    # A newcomer is told the same.
+    late = await room.seated(room.ana)
+    await told(late, "VOICE_STATE")
+    assert mutes(late) == [(True, True)]
+    await ben.tell({"type": "VOICE_MUTE", "muted": True})
+    # Nothing changes but who has muted him.
+    await ana.tell({**host, "muted": False})
+    await shown(True, False)
+    await ben.tell({"type": "VOICE_MUTE", "muted": False})
+    await shown(False, False)
+
+
 async def test_a_guest_talks_over_the_socket_and_is_told_ice_servers(room: Room) -> None:
     await room.kata.api.ask("PATCH", f"{PATH}/{room.dojo['dojoId']}", {"allowGuests": True}, who=room.ana)
     guest = (await room.kata.api.guest(room.dojo["joinCode"])).body
@@ -161,9 +199,7 @@ async def test_without_a_voice_process_the_rest_goes_on(room: Room) -> None:
 
 
 async def test_who_loses_their_voice_process_is_told_within_three_seconds(room: Room) -> None:
-    alive = msgspec.json.encode(Registered(room.sfu.url, 0.0, 0.0))
-    await room.redis.sadd(SFUS, room.sfu.name)
-    await room.redis.set(SFU + room.sfu.name, alive)
+    await room.register()
     ben = await room.seated(room.ben)
     await offered(ben)
     await room.heard_by()

@@ -112,6 +112,10 @@ async def until(condition: Callable[[], object], what: str) -> None:
         await asyncio.sleep(0.005)
 
 
+def _connected(state: dict[str, Any]) -> bool:
+    return any(person["connected"] for person in state.get("people", ()))
+
+
 async def test_people_talk_and_the_process_ends_cleanly(tmp_path: Path) -> None:
     async with running(settings(tmp_path)) as node:
         assert await node.get("/health") == (200, '{"status":"ok"}')
@@ -168,13 +172,13 @@ async def test_rooms_are_told_of_and_the_process_is_registered(tmp_path: Path, r
             listening = asyncio.create_task(listen())
             try:
                 ana = await node.join(1)
-                await until(lambda: told and told[-1]["people"][0]["connected"], "the first state")
+                await until(lambda: told and _connected(told[-1]), "the first state")
                 node.crowd.speak(Microphone(ana, 1, level_id=sd.LEVEL_ID), 0.0)
-                await until(lambda: told[-1]["people"][0]["speaking"], "that ana speaks")
+                await until(lambda: 1 in told[-1].get("speaking", ()), "that ana speaks")
                 assert told[-1]["sfu"] == name
                 assert told[-1]["slots"] == [1, None, None]
                 await node.child.stop()
-                await until(lambda: told[-1]["people"] == [], "the empty room")
+                await until(lambda: told[-1].get("people") == [], "the empty room")
             finally:
                 listening.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

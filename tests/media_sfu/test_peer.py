@@ -279,6 +279,22 @@ async def test_round_trip_and_loss_as_the_listener_tells(stage: Stage, pair: tup
     assert ben.peer._uplink.round_trip == reports.round_trip
 
 
+async def test_a_speaker_is_told_of_the_losses_of_whoever_hears_them(stage: Stage, pair: tuple[Guest, Guest]) -> None:
+    """What helps a listener on a bad line is the speaker's redundancy, and browsers add it only when told of losses."""
+    ana, ben = pair
+    report = next(said for said in ben.told if isinstance(said, SenderReport))
+    block = rtcp.ReportBlock(report.ssrc, 13, 10, 200, 0, rtcp.compact(report.ntp), 0)
+    ben.say(rtcp.receiver_report(ReceiverReport(ben.own.ssrc, (block,))))
+    await until(lambda: ben.peer.lost > 0.05, "the report")
+    await stage.pass_time(4.0)
+
+    def told() -> list[tuple[int, int, int]]:
+        reports = (said for said in ana.told if isinstance(said, SenderReport | ReceiverReport))
+        return [(block.ssrc, block.fraction, block.lost) for said in reports for block in said.blocks]
+
+    await until(lambda: (ana.own.ssrc, 13, 0) in told(), "a report that says so")
+
+
 async def test_a_receivers_time_is_answered(stage: Stage, ben: Guest) -> None:
     time = rtcp.ntp(1_700_000_000.25)
     block = struct.pack("!BBHQ", 4, 0, 2, time)

@@ -68,6 +68,16 @@ def test_one_report_for_each_slot_that_is_sent_to() -> None:
     assert (block.ssrc, block.lost, block.fraction) == (77, 1, 64)
 
 
+def test_the_loss_of_whoever_hears_it_is_reported_where_it_is_the_worse_one() -> None:
+    for listeners_lost, told in ((0.5, 128), (0.1, 64), (0.0, 64)):
+        peer = Peer()
+        for sequence in (1, 2, 4):
+            peer.reports.received(heard(sequence), peer.now)
+        (report,) = rtcp.parse(peer.reports.build(peer.now, listeners_lost))
+        assert isinstance(report, ReceiverReport)
+        assert [(block.fraction, block.lost) for block in report.blocks] == [(told, 1)]
+
+
 def test_every_stream_is_told_a_name() -> None:
     peer = Peer()
     peer.send(1)

@@ -11,6 +11,7 @@ from kernel.blobs.folder import FolderBlobs
 from loadtests.voice.microphone import Mode
 from media_sfu.recording.recorder import Recorder
 from media_sfu.recording.sidecar import Sidecar
+from media_sfu.room import PARTED_SECONDS
 from tests.media_sfu.stage import FRAME, Guest, Stage, continuous, staged, until
 
 
@@ -171,6 +172,46 @@ async def test_news_are_news_once(stage: Stage) -> None:
     assert not room.changed
     await stage.pass_time(2.0)
     assert room.changed  # ana is not speaking any more
+
+
+async def test_the_people_have_another_version_whenever_something_about_them_is_different(stage: Stage) -> None:
+    ana = await stage.join(1)
+    room, seen = stage.room, [stage.room.version]
+
+    def differs() -> bool:
+        seen.append(room.version)
+        return seen[-1] > seen[-2]
+
+    ben = stage.knock(2)
+    assert differs()
+    await stage.connect(ben)
+    assert differs()
+    room.rights(ben.peer, may_speak=True, muted=True, preferred=False)
+    assert differs()
+    await stage.speak(ana, frames=50)
+    assert not differs(), "who speaks is told apart"
+    change = room.change()
+    assert (change.version, change.speaking, change.slots) == (room.version, [1], [1, None, None])
+    assert change.spoken == {"1": room.state().spoken["1"]}
+    assert (change.own, change.recording) == (room.state().own, False)
+    stage.hall.leave(ana.grant, ana.admitted.peer)
+    assert differs()
+    assert room.change().spoken == {}
+    stage.hall.leave(ben.grant, ben.admitted.peer)
+    assert stage.knock(3).peer.room.version not in seen, "a room of the same name has versions of its own"
+
+
+async def test_how_long_somebody_talked_is_told_after_they_have_left(stage: Stage) -> None:
+    ana, _ = await talkers(stage, 1, 2)
+    await stage.speak(ana, frames=50)
+    talked = stage.room.state().spoken["1"]
+    stage.hall.leave(ana.grant, ana.admitted.peer)
+    assert stage.room.state().spoken == {"1": talked, "2": 0}
+    back = await stage.join(1)
+    assert stage.room.state().spoken["1"] == talked, "who comes again at once goes on"
+    stage.hall.leave(back.grant, back.admitted.peer)
+    await stage.pass_time(PARTED_SECONDS + 0.1)
+    assert stage.room.state().spoken == {"2": 0}
 
 
 async def test_a_hand_over_while_nobody_listens(stage: Stage) -> None:

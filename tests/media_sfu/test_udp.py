@@ -2,12 +2,13 @@ import asyncio
 import gc
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
-from media_sfu.udp import BURST, UdpPath, UdpSocket
+from media_sfu.udp import BURST, TURN_SECONDS, UdpPath, UdpSocket
 
 DEADLINE_SECONDS = 5.0
 
@@ -138,12 +139,54 @@ async def test_a_wake_up_reads_a_bounded_burst_and_the_rest_follows() -> None:
         for number in range(3 * BURST):
             sender.sendto(number.to_bytes(2, "big"), server.address)
         heard = Heard()
-        server._on_datagram = heard
+        server.listen(heard)
         server._read()
         assert len(heard.datagrams) == BURST
-        server.listen(heard)
         data = [int.from_bytes(data, "big") for data, _ in await heard.wait(3 * BURST)]
         assert data == list(range(3 * BURST))
+
+
+async def test_work_that_takes_long_leaves_the_loop_its_turn() -> None:
+    """As under overload: each datagram costs 4 ms, and a clock wants to tick every 5."""
+    ticks: list[float] = []
+
+    def work(data: bytes, path: UdpPath) -> None:
+        busy_until = time.monotonic() + 0.004
+        while time.monotonic() < busy_until:
+            pass
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0)
+
+    with closing(UdpSocket.bind("0.0.0.0", 0)) as server, closing(client()) as sender:
+        for number in range(100):
+            sender.sendto(number.to_bytes(2, "big"), ("127.0.0.1", server.address[1]))
+        heard = Heard(work)
+        server.listen(heard)
+        ticking = asyncio.create_task(tick())
+        data = [int.from_bytes(data, "big") for data, _ in await heard.wait(100)]
+        ticking.cancel()
+        assert data == list(range(100)), "in order"
+        assert {path.local for _, path in heard.datagrams} == {"127.0.0.1"}
+        # Two datagrams in each, whatever else the machine does meanwhile.
+        assert len(ticks) >= 45
+
+
+async def test_closing_between_two_turns_ends_it() -> None:
+    with closing(client()) as sender:
+        server = UdpSocket.bind("127.0.0.1", 0)
+        heard = Heard(lambda data, path: time.sleep(2 * TURN_SECONDS))
+        for _ in range(5):
+            sender.sendto(b"x", server.address)
+        server.listen(heard)
+        await heard.wait(1)
+        seen = len(heard.datagrams)
+        server.close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(heard.datagrams) == seen < 5
 
 
 async def test_oversize_datagrams_are_dropped_and_longest_ones_are_whole() -> None:

@@ -211,6 +211,7 @@ def _voice() -> list[tuple[str, Row]]:
     ]
     heard: list[int | None] = [1, None, None]
     state = VoiceState(ROOM, "voice", WALL, people, heard, {"1": [None, None, None]}, recording=True)
+    troubled = msgspec.structs.replace(state, recording_trouble="cannot write the recording: No space left on device")
     server = {"urls": ["turn:turn.example.com:3478"], "username": f"1800000000:{ANA}", "credential": "c2VjcmV0"}
     return [
         ("the ICE servers", {"type": "VOICE_SERVERS", "iceServers": [server], "ref": "20"}),
@@ -220,8 +221,9 @@ def _voice() -> list[tuple[str, Row]]:
         ("ICE begins anew, answered", {
             "type": "VOICE_CANDIDATE", "sdp": "a=ice-ufrag:Gh7b\r\n", "peer": PEER, "etag": "9c1d", "ref": "22",
         }),
-        ("who is in voice, to a listener", voice_state(state, slots_of(state, BEN), whole=True)),
+        ("who is in voice, to a listener", voice_state(state, slots_of(state, BEN), whole=True, by_host={BEN})),
         ("who speaks, to the speaker", voice_state(state, slots_of(state, ANA), whole=False)),
+        ("the recording is in trouble", voice_state(troubled, slots_of(troubled, BEN), whole=False)),
         ("the voice process is gone: offer anew", voice_lost(0.25)),
     ]  # fmt: skip
 

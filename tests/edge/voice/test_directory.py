@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import msgspec
 from redis.asyncio import Redis
 
-from edge.voice.directory import FRESH_SECONDS, HOLDERS, ROOM, SFU, SFUS, Directory, Registered
+from edge.voice.directory import FRESH_SECONDS, HOLDERS, HOLDERS_SECONDS, ROOM, SFU, SFUS, Directory, Registered
 from kernel.redis import create_client
 from media_sfu.registry import KEY, NAMES
 from media_sfu.relay import holders
@@ -26,7 +26,6 @@ async def register(redis: Redis, name: str, load: float) -> str:
 async def test_without_anybody_in_redis_it_is_the_one_that_was_set(redis: Redis) -> None:
     for directory in (Directory(None, OTHERWISE), Directory(redis, OTHERWISE)):
         assert await directory.of_room(UUID(int=1)) == OTHERWISE
-        assert await directory.known(UUID(int=1)) == OTHERWISE
     assert await Directory(redis, None).of_room(UUID(int=1)) is None
 
 
@@ -34,10 +33,11 @@ async def test_a_room_goes_to_who_has_least_to_do_and_stays(redis: Redis) -> Non
     await register(redis, "busy", 0.9)
     idle = await register(redis, "idle", 0.1)
     directory, room = Directory(redis, OTHERWISE), uuid4()
-    assert await directory.known(room) is None, "nobody talks there yet"
+    assert await directory.holders(room) == [], "nobody talks there yet"
     assert await directory.of_room(room) == idle
     await register(redis, "idle", 1.0)
-    assert await directory.of_room(room) == await directory.known(room) == idle
+    assert await directory.of_room(room) == idle
+    assert await directory.holders(room) == [idle]
     assert 0 < await redis.ttl(ROOM + str(room)) <= 24 * 3600
 
 
@@ -49,7 +49,7 @@ async def test_a_room_whose_process_is_gone_goes_to_another(redis: Redis) -> Non
     assert await directory.lives("one")
     await redis.delete(SFU + "one")
     assert not await directory.lives("one")
-    assert await directory.known(room) is None
+    assert await directory.holders(room) == []
     assert await directory.of_room(room) == two
 
 
@@ -158,3 +158,37 @@ async def test_a_crowd_asks_once_which_sfus_there_are(redis: Redis) -> None:
     assert await directory.seat(room) == one
     now += FRESH_SECONDS
     assert await directory.seat(room) == two
+
+
+async def test_who_took_somebody_in_is_a_holder_at_once(redis: Redis) -> None:
+    one, two, three = [await register(redis, name, 0.1) for name in ("one", "two", "three")]
+    directory, room = Directory(redis, None), uuid4()
+    assert await directory.holds(room, two) == []
+    assert await directory.holders(room) == [two]
+    assert await directory.holds(room, one) == [two]
+    assert await directory.holding(room) == {"one": one, "two": two}
+    # As the voice process itself does.
+    await holders.Holders(redis, "two").look([room])
+    assert await directory.holds(room, three) == [one, two]
+    assert 0 < await redis.pttl(HOLDERS + str(room)) <= holders.HOLD_MILLISECONDS == HOLDERS_SECONDS * 1000
+    await holders.Holders(redis, "one").leave([room])
+    assert set(await directory.holders(room)) == {two, three}
+
+
+async def test_one_that_was_started_again_at_the_same_address_is_not_another(redis: Redis) -> None:
+    url = await register(redis, "one", 0.1)
+    await redis.sadd(SFUS, "new")
+    await redis.set(SFU + "new", msgspec.json.encode(Registered(url, 0.1, 9.0)), px=60_000)
+    directory, room = Directory(redis, None), uuid4()
+    await hold(redis, room, "one")
+    assert await directory.holds(room, url) == [], "nobody must be sent away from where they have just come"
+    assert await directory.holders(room) == [url]
+    assert await redis.zscore(HOLDERS + str(room), "new")
+
+
+async def test_who_holds_without_redis(redis: Redis) -> None:
+    nowhere, room = create_client("redis://127.0.0.1:1"), uuid4()
+    for directory in (Directory(None, OTHERWISE), Directory(nowhere, OTHERWISE), Directory(redis, OTHERWISE)):
+        assert await directory.holding(room) == {"": OTHERWISE}
+        assert await directory.holds(room, OTHERWISE) == []
+    await nowhere.aclose()

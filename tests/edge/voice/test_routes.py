@@ -162,17 +162,26 @@ async def test_leaving_a_room_over_http_ends_talking_in_it(scene: Scene, sfu: St
     await until(lambda: not sfu.peers)
 
 
+async def muted(scene: Scene) -> tuple[bool, bool]:
+    """Whether the one who talks is muted, and whether by the host."""
+    (one,) = (await scene.api.get(scene.room_path, scene.ben)).body["people"]
+    return one["muted"], one["mutedByHost"]
+
+
 async def test_the_host_mutes_one(scene: Scene, sfu: StandInSfu) -> None:
     await scene.talk(scene.ana)
     assert (await scene.mute(scene.ben, userId=str(scene.ana.user), muted=True)).code == "not_host"
     assert (await scene.mute(scene.host, userId=str(scene.ana.user), muted=True)).status == 204
     assert sfu.inside(scene.room)[scene.ana.user].muted
+    assert await muted(scene) == (True, True)
     assert (await scene.mute(scene.ana, muted=False)).code == "muted_by_host"
     # It lasts, also if she connects anew.
     await scene.talk(scene.ana)
     assert sfu.inside(scene.room)[scene.ana.user].grant.muted
     assert (await scene.mute(scene.host, userId=str(scene.ana.user), muted=False)).status == 204
     assert not sfu.inside(scene.room)[scene.ana.user].muted
+    assert (await scene.mute(scene.ana, muted=True)).status == 204
+    assert await muted(scene) == (True, False)
 
 
 async def test_one_mutes_oneself(scene: Scene, sfu: StandInSfu) -> None:

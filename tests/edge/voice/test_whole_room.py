@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from edge.voice.state import VoicePerson, VoiceState
+import msgspec
+
+from edge.voice.state import VoiceChange, VoicePerson, VoiceState
 from edge.voice.whole_room import SILENT_SECONDS, WholeRoom
 
 ROOM = UUID(int=1)
@@ -114,3 +116,79 @@ def test_an_sfu_of_which_nothing_is_heard_has_nobody() -> None:
     assert whole.check(9.1 + SILENT_SECONDS)
     assert (numbers(whole), whole.sfus) == ([], [])
     assert whole.of_sfu("a") is None
+
+
+def change(
+    sfu: str,
+    speaking: list[int],
+    slots: list[int | None],
+    *,
+    version: int = 0,
+    at: float = 2.0,
+    spoken: dict[str, float] | None = None,
+) -> VoiceChange:
+    return VoiceChange(
+        room=ROOM, sfu=sfu, at=at, version=version, speaking=speaking, slots=slots, own={}, recording=False,
+        recording_trouble=None, spoken=spoken or {},
+    )  # fmt: skip
+
+
+def speaking(whole: WholeRoom) -> list[int]:
+    return sorted(one.number for one in whole.state.people if one.speaking) if whole.state is not None else []
+
+
+def test_who_speaks_is_told_without_everybody() -> None:
+    whole = WholeRoom()
+    whole.heard(told("a", [1, 2], [None], spoken={"1": 3.0, "2": 4.0}), 5.0)
+    whole.heard(told("b", [3], [None]), 5.0)
+    whole.heard(change("a", [1], [1], spoken={"1": 3.5}), 5.1)
+    assert whole.state is not None
+    assert (numbers(whole), speaking(whole)) == ([1, 2, 3], [1])
+    assert (whole.state.slots, whole.state.spoken) == ([1], {"1": 3.5, "2": 4.0})
+    whole.heard(change("b", [3], [3], at=2.5), 5.2)
+    assert speaking(whole) == [1, 3]
+    whole.heard(change("a", [2], [2], at=2.6), 5.3)
+    assert speaking(whole) == [2, 3]
+
+
+def test_a_change_of_people_who_are_not_known_is_kept_until_they_are() -> None:
+    whole = WholeRoom()
+    whole.heard(change("a", [2], [2], version=7, spoken={"2": 9.0}), 5.0)
+    assert (whole.state, whole.sfus) == (None, [])
+    # Older, and overtaken by it on the way.
+    whole.heard(with_version(told("a", [1, 2], [1], at=1.0), 7), 5.1)
+    assert (numbers(whole), speaking(whole)) == ([1, 2], [2])
+    assert whole.state is not None
+    assert (whole.state.slots, whole.state.spoken) == ([2], {"2": 9.0})
+    whole.heard(with_version(told("a", [1, 2], [None], at=3.0), 7), 5.2)
+    assert speaking(whole) == [], "a state says all that was said before it"
+
+
+def test_while_people_come_who_speaks_does_not_wait_for_their_names() -> None:
+    whole = WholeRoom()
+    state = with_version(told("a", [1], [None]), 4)
+    whole.heard(state, 5.0)
+    assert whole.of_sfu("a") is state
+    whole.heard(change("a", [1], [1], version=4), 5.1)
+    assert whole.of_sfu("a") == whole.state
+    whole.heard(change("a", [1, 2], [1], version=5, at=2.1, spoken={"2": 0.1}), 5.2)
+    assert speaking(whole) == [1], "2 is not known yet"
+    assert whole.of_sfu("a") is None, "who is in is not known"
+    whole.heard(with_version(told("a", [1, 2], [1], at=2.2), 5), 5.3)
+    assert whole.of_sfu("a") is not None
+    assert numbers(whole) == [1, 2]
+
+
+def test_changes_of_nobody_known_are_forgotten() -> None:
+    whole = WholeRoom()
+    whole.heard(change("a", [1], [1]), 5.0)
+    whole.heard(told("b", [2], [1]), 9.0)
+    assert not whole.check(5.1 + SILENT_SECONDS)
+    assert whole._changed == {}
+    whole.heard(change("b", [2], [2]), 9.5)
+    whole.lost("b")
+    assert (whole._changed, whole._heard_at, whole.state) == ({}, {}, None)
+
+
+def with_version(state: VoiceState, version: int) -> VoiceState:
+    return msgspec.structs.replace(state, version=version)

@@ -89,10 +89,16 @@ async def test_it_is_tried_again_with_growing_pauses(tmp_path: Path, monkeypatch
     uploader = Uploader(blobs)
     uploader.start()
     (tmp_path / "file").write_bytes(b"x")
-    uploader.add(Upload(tmp_path / "file", "key"))
+    uploader.add(Upload(tmp_path / "file", "ours/key"))
+    while blobs.failures > 10:  # noqa: ASYNC110 - until a try or two have failed
+        await asyncio.sleep(0.001)
+    assert uploader.fails("ours")
+    assert uploader.waits("ours")
+    assert not uploader.fails("theirs")
     await until_idle(uploader)
-    assert await blobs.get("key") == b"x"
-    assert uploader.trouble is None
+    assert await blobs.get("ours/key") == b"x"
+    assert not uploader.fails("ours")
+    assert not uploader.waits("ours")
     await uploader.close(1.0)
 
 
