@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { heard, iceServersIn, readVoice, SILENCE, type VoiceScene, type VoiceState } from '../src/voice/voice-messages.ts'
 
-const ANA = { userId: 'a', number: 7, muted: false, maySpeak: true, connected: true }
-const BO = { userId: 'b', number: 9, muted: true, maySpeak: false, connected: true }
+const ANA = { userId: 'a', number: 7, muted: false, mutedByHost: false, maySpeak: true, connected: true }
+const BO = { userId: 'b', number: 9, muted: true, mutedByHost: true, maySpeak: false, connected: true }
 const WHOLE = { type: 'VOICE_STATE', recording: true, speaking: [7, 99], slots: [7, null, null], people: [ANA, BO] }
 
 function after(...messages: readonly Readonly<Record<string, unknown>>[]): VoiceScene {
@@ -19,6 +19,23 @@ test('who is in, who speaks, and whether it is recorded', () => {
   assert.deepEqual([...scene.people.keys()], ['a', 'b'])
   assert.deepEqual([...scene.speaking], ['a'])
   assert.equal(scene.recording, true)
+})
+
+test('whom the host has muted is told apart from who muted themselves', () => {
+  const scene = after({ ...WHOLE, people: [{ ...ANA, muted: true }, BO] })
+  assert.deepEqual([...scene.people.values()].map(({ muted, mutedByHost }) => [muted, mutedByHost]), [
+    [true, false],
+    [true, true],
+  ])
+})
+
+test('what is wrong with a recording is known until nothing is', () => {
+  const { people: _, ...brief } = WHOLE
+  const troubled = { ...brief, recording: false, recordingTrouble: 'the disk is full' }
+  assert.equal(after(WHOLE, troubled).recordingTrouble, 'the disk is full')
+  assert.equal(after(WHOLE, troubled, brief).recordingTrouble, '')
+  assert.equal(after(WHOLE, { ...brief, recordingTrouble: 5 }).recordingTrouble, '')
+  assert.equal(after(WHOLE, troubled, { type: 'VOICE_LOST', retryAfterMs: 1 }).recordingTrouble, '')
 })
 
 test('a message without people is about the same ones', () => {

@@ -13,6 +13,7 @@ import { Talk } from '../voice/talk.ts'
 import { Chat } from './chat.ts'
 import { DojoApi, explainError, type ChatPage, type DojoSummary } from './dojo-api.ts'
 import { explainComplaint, explainDojoRefusal, explainHindrance, STATUS_NAMES } from './dojo-words.ts'
+import { earlierMessages } from './earlier-chat.ts'
 import { GuestGrants } from './guest-grants.ts'
 import { HostMenu } from './host-menu.ts'
 import { InvitationsApi } from './invitations-api.ts'
@@ -112,7 +113,7 @@ class DojoPage {
       me: () => this.#scene.me?.userId ?? null,
       colorOf: (userId) => colorOfUser(this.#scene, userId),
       send: (content, ref) => this.#provider.send({ type: 'CHAT_MESSAGE', content, ref }),
-      earlier: this.#earlierMessages(),
+      earlier: earlierMessages((before) => this.#said(before)),
       unread: (count) => {
         this.#unread = count
         this.#showTitle()
@@ -125,6 +126,7 @@ class DojoPage {
       room: () => this.#here,
       scene: () => this.#scene,
       administers: () => this.#administers,
+      runs: () => this.#runs,
       marked: () => this.#showPeople(),
     })
     this.#sheet = new Sheet(this.#provider, {
@@ -303,23 +305,9 @@ class DojoPage {
     document.title = `${this.#unread > 0 ? `(${this.#unread}) ` : ''}${name} · Dojo`
   }
 
-  #earlierMessages() {
-    let before: string | null = null
-    let asked = false
-    return async () => {
-      const room = this.#scene.me?.roomId
-      if (room === undefined) return []
-      const first = asked ? [] : (await this.#said(room, null).then((page) => ((before = page.before), page.items)))
-      asked = true
-      // The newest page is mostly what the socket told already.
-      if (before === null) return first
-      const page = await this.#said(room, before)
-      before = page.before
-      return [...page.items, ...first]
-    }
-  }
-
-  #said(room: string, before: string | null): Promise<ChatPage> {
+  async #said(before: string | null): Promise<ChatPage | null> {
+    const room = this.#scene.me?.roomId
+    if (room === undefined) return null
     const guest = this.#account.session.state.kind === 'guest'
     return guest ? this.#guests.chat(room, before) : this.#api.chat(this.#dojo, room, before)
   }

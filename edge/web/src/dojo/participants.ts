@@ -16,6 +16,7 @@ const VOICES: Readonly<Record<Exclude<VoiceMark, null>, string>> = {
   speaking: say('speaking', 'falando'),
   silent: say('can talk', 'pode falar'),
   muted: say('muted', 'sem microfone'),
+  silenced: say('muted by the host', 'silenciado pelo anfitrião'),
 }
 
 export class ParticipantsView {

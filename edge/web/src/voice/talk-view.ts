@@ -8,8 +8,9 @@ export interface TalkShown {
   readonly hasMicrophone: boolean
   /** Whether a microphone may be asked for (again). */
   readonly mayAsk: boolean
-  readonly leads: boolean
   readonly recording: boolean
+  /** What is wrong with the recording, for who can do something about it. */
+  readonly recordingTrouble: string
   readonly standing: string
   readonly trouble: string
 }
@@ -19,7 +20,6 @@ export interface TalkButtons {
   leave(): void
   mute(): void
   microphone(): void
-  muteAll(): void
 }
 
 export class TalkView {
@@ -28,17 +28,16 @@ export class TalkView {
   readonly #mute = element('talk-mute', HTMLButtonElement)
   readonly #microphone = element('talk-microphone', HTMLButtonElement)
   readonly #leave = element('talk-leave', HTMLButtonElement)
-  readonly #muteAll = element('talk-mute-all', HTMLButtonElement)
   readonly #standing = element('talk-standing', HTMLElement)
   readonly #trouble = element('talk-trouble', HTMLElement)
   readonly #recording = element('talk-recording', HTMLElement)
+  readonly #recordingTrouble = element('talk-recording-trouble', HTMLElement)
 
   constructor(buttons: TalkButtons) {
     this.#join.addEventListener('click', () => buttons.join())
     this.#mute.addEventListener('click', () => buttons.mute())
     this.#microphone.addEventListener('click', () => buttons.microphone())
     this.#leave.addEventListener('click', () => buttons.leave())
-    this.#muteAll.addEventListener('click', () => buttons.muteAll())
   }
 
   /** Where there is nobody to talk to there is no button. */
@@ -46,18 +45,18 @@ export class TalkView {
     this.#section.hidden = !offered
   }
 
-  show({ inCall, muted, hasMicrophone, mayAsk, leads, recording, standing, trouble }: TalkShown): void {
+  show({ inCall, muted, hasMicrophone, mayAsk, recording, recordingTrouble, standing, trouble }: TalkShown): void {
     const focused = document.activeElement
     this.#join.hidden = inCall
     this.#leave.hidden = !inCall
     this.#mute.hidden = !inCall || !hasMicrophone
     this.#mute.setAttribute('aria-pressed', String(muted))
     this.#microphone.hidden = !inCall || !mayAsk
-    this.#muteAll.hidden = !inCall || !leads
     // The keyboard stays where it was: on the button that took the place of the one that was pressed.
     if (focused === this.#join && inCall) this.#leave.focus()
     if (focused === this.#leave && !inCall) this.#join.focus()
     tell(this.#recording, recording ? say('This room is being recorded.', 'Esta sala está sendo gravada.') : '')
+    tell(this.#recordingTrouble, recordingTrouble)
     tell(this.#standing, standing)
     tell(this.#trouble, trouble)
   }

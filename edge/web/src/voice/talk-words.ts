@@ -36,6 +36,24 @@ export interface OwnVoice {
   readonly maySpeak: boolean
 }
 
+/** What becomes of the host's wish to record. @param recorded - whether it is being done. */
+export function explainRecordingWish(wanted: boolean, recorded: boolean): string {
+  if (!wanted) {
+    return say(
+      'Everybody is told, and who comes later too.',
+      'Todos são avisados, também quem chegar depois.',
+    )
+  }
+  return recorded
+    ? say('Everybody sees that it is being recorded.', 'Todos veem que está sendo gravado.')
+    : say('It begins as soon as somebody talks.', 'Começa assim que alguém falar.')
+}
+
+/** @param trouble - the server's words; empty if there is none. */
+export function explainRecordingTrouble(trouble: string): string {
+  return trouble === '' ? '' : `${say('Recording:', 'Gravação:')} ${trouble}`
+}
+
 /** How things stand with one's own voice, in a sentence; empty while one is not in. */
 export function explainCall({ phase }: CallState, own: OwnVoice): string {
   switch (phase) {

@@ -3,6 +3,7 @@ import type { AccountSession } from '../account/session.ts'
 import { explainComplaint } from '../dojo/dojo-words.ts'
 import type { Complaint } from '../dojo/messages.ts'
 import { leads, type Scene } from '../dojo/scene.ts'
+import { explainError } from '../dojo/dojo-api.ts'
 import { element } from '../page/element.ts'
 import { say } from '../page/wording.ts'
 import type { DojoProvider } from '../provider/index.ts'
@@ -10,13 +11,15 @@ import { Call } from './call.ts'
 import { HttpWire } from './http-wire.ts'
 import { Loudspeakers } from './loudspeakers.ts'
 import { microphone, type NoMicrophone } from './microphone.ts'
+import { RoomVoiceApi, type RoomVoice } from './room-voice.ts'
+import { RoomVoiceMenu } from './room-voice-menu.ts'
 import { SocketWire } from './socket-wire.ts'
-import { explainCall, explainVoiceRefusal } from './talk-words.ts'
+import { explainCall, explainRecordingTrouble, explainVoiceRefusal } from './talk-words.ts'
 import { TalkView } from './talk-view.ts'
 import { heard, readVoice, SILENCE, type VoiceScene } from './voice-messages.ts'
 
-/** What can be seen of somebody's voice; null: they are not in. */
-export type VoiceMark = 'speaking' | 'muted' | 'silent' | null
+/** What can be seen of somebody's voice; `silenced`: the host has muted them; null: they are not in. */
+export type VoiceMark = 'speaking' | 'muted' | 'silenced' | 'silent' | null
 
 export interface TalkHost {
   readonly session: AccountSession
@@ -26,6 +29,8 @@ export interface TalkHost {
   scene(): Scene
   /** Whether the window's person is an administrator of the company. */
   administers(): boolean
+  /** Whether they may run the dojo over HTTP. */
+  runs(): boolean
   /** Somebody's mark is another one. */
   marked(): void
 }
@@ -39,14 +44,13 @@ export class Talk {
   readonly #http: HttpWire
   readonly #loudspeakers = new Loudspeakers(element('talk-slots', HTMLElement))
   readonly #view: TalkView
+  readonly #menu: RoomVoiceMenu
   readonly #call: Call
   #scene: VoiceScene = SILENCE
   #track: MediaStreamTrack | null = null
   #without: NoMicrophone | 'observer' | null = null
   #asking = false
   #muted = false
-  /** One has muted oneself, or not, and the server has not told of it yet. */
-  #unsettled = false
   #trouble = ''
 
   constructor(host: TalkHost) {
@@ -63,7 +67,17 @@ export class Talk {
       leave: () => this.#call.leave(),
       mute: () => this.#mute(!this.#muted),
       microphone: () => void this.#listenTo(),
-      muteAll: () => this.#say({ all: true, muted: true }),
+    })
+    const api = new RoomVoiceApi(host.session, host.dojo)
+    const here = async (ask: (room: string) => Promise<RoomVoice>) => {
+      const room = host.room()
+      return room === null ? null : await ask(room)
+    }
+    this.#menu = new RoomVoiceMenu({
+      read: () => here((room) => api.get(room)),
+      change: (change) => here((room) => api.change(room, change)),
+      muteAll: (muted) => this.#say({ all: true, muted }),
+      explain: explainError,
     })
     host.provider.on('status', ({ connection }) => {
       if (connection === 'waiting') this.#socket.interrupted()
@@ -79,7 +93,6 @@ export class Talk {
     if (message === null) return false
     if (message.type === 'VOICE_STATE' || message.type === 'VOICE_LOST') {
       this.#scene = heard(this.#scene, message)
-      if (message.type === 'VOICE_LOST' || message.people !== null) this.#unsettled = false
       if (message.type === 'VOICE_LOST') this.#call.lost(message.retryAfter)
       this.show()
       this.#host.marked()
@@ -99,7 +112,10 @@ export class Talk {
   markOf(userId: string): VoiceMark {
     const one = this.#scene.people.get(userId)
     if (one === undefined || !one.connected) return null
-    if (one.muted || !one.maySpeak) return 'muted'
+    // One's own mute holds, or is over, before the server has told of it.
+    const own = this.#inCall && userId === this.#host.scene().me?.userId
+    if (one.mutedByHost) return 'silenced'
+    if ((own ? this.#muted : one.muted) || !one.maySpeak) return 'muted'
     return this.#scene.speaking.has(userId) ? 'speaking' : 'silent'
   }
 
@@ -108,14 +124,16 @@ export class Talk {
     const one = this.#scene.people.get(userId)
     const { me } = this.#host.scene()
     if (one === undefined || userId === me?.userId || !this.#leads) return null
-    const label = one.muted ? say('Let them talk again', 'Deixar falar de novo') : say('Mute', 'Silenciar')
-    return { label, run: () => this.#say({ userId, muted: !one.muted }) }
+    // What somebody said themselves the host does not take back.
+    const muted = !one.mutedByHost
+    const label = muted ? say('Mute', 'Silenciar') : say('Let them talk again', 'Deixar falar de novo')
+    return { label, run: () => this.#say({ userId, muted }) }
   }
 
   show(): void {
     const { me } = this.#host.scene()
     const { state } = this.#call
-    const inCall = state.phase !== 'off' && state.phase !== 'dropped'
+    const inCall = this.#inCall
     const mine = me === null ? undefined : this.#scene.people.get(me.userId)
     this.#view.offer(inCall || me?.dojoStatus === 'ACTIVE')
     this.#view.show({
@@ -123,16 +141,27 @@ export class Talk {
       muted: this.#muted,
       hasMicrophone: this.#track !== null,
       mayAsk: this.#track === null && !this.#asking && me?.role !== 'OBSERVER',
-      leads: this.#leads,
       recording: this.#scene.recording,
+      recordingTrouble: this.#leads ? explainRecordingTrouble(this.#scene.recordingTrouble) : '',
       standing: explainCall(state, {
         without: this.#without,
         muted: this.#muted,
-        mutedByHost: mine?.muted === true && !this.#unsettled,
+        mutedByHost: mine?.mutedByHost === true,
         maySpeak: mine?.maySpeak !== false,
       }),
       trouble: state.refusal === null ? this.#trouble : explainVoiceRefusal(state.refusal),
     })
+    this.#menu.show({
+      leads: this.#leads,
+      runs: this.#host.runs(),
+      recorded: this.#scene.recording,
+      anyMuted: [...this.#scene.people.values()].some((one) => one.mutedByHost),
+    })
+  }
+
+  get #inCall(): boolean {
+    const { phase } = this.#call.state
+    return phase !== 'off' && phase !== 'dropped'
   }
 
   get #leads(): boolean {
@@ -177,12 +206,12 @@ export class Talk {
 
   #mute(muted: boolean): void {
     this.#muted = muted
-    this.#unsettled = true
     // At once, whatever the server says to it.
     if (this.#track !== null) this.#track.enabled = !muted
     this.#trouble = ''
     this.#say({ muted })
     this.show()
+    this.#host.marked()
   }
 
   #say(what: Readonly<Record<string, unknown>>): void {
@@ -193,7 +222,7 @@ export class Talk {
 
   #changed(): void {
     const { phase } = this.#call.state
-    if (phase === 'off' || phase === 'dropped') {
+    if (!this.#inCall) {
       this.#track?.stop()
       this.#track = null
       this.#call.speak(null)

@@ -5,7 +5,9 @@ export interface Talker {
   readonly userId: string
   /** What its packets call it, and the slots. */
   readonly number: number
+  /** By themselves or the host. */
   readonly muted: boolean
+  readonly mutedByHost: boolean
   readonly maySpeak: boolean
   readonly connected: boolean
 }
@@ -13,6 +15,8 @@ export interface Talker {
 export interface VoiceState {
   readonly type: 'VOICE_STATE'
   readonly recording: boolean
+  /** What is wrong with the recording, in the server's words; empty if nothing is. */
+  readonly recordingTrouble: string
   /** Participant numbers. */
   readonly speaking: readonly number[]
   /** Whom this window hears, slot by slot. */
@@ -46,9 +50,10 @@ export interface VoiceScene {
   /** User ids. */
   readonly speaking: ReadonlySet<string>
   readonly recording: boolean
+  readonly recordingTrouble: string
 }
 
-export const SILENCE: VoiceScene = { people: new Map(), speaking: new Set(), recording: false }
+export const SILENCE: VoiceScene = { people: new Map(), speaking: new Set(), recording: false, recordingTrouble: '' }
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -60,6 +65,7 @@ export function readVoice(fields: Fields): VoiceMessage | null {
       return {
         type,
         recording: fields['recording'] === true,
+        recordingTrouble: text(fields['recordingTrouble']),
         speaking: list(fields['speaking']).filter(isNumber),
         slots: list(fields['slots']).map((slot) => (isNumber(slot) ? slot : null)),
         people: Array.isArray(fields['people']) ? records(fields['people']).flatMap(talker) : null,
@@ -89,7 +95,8 @@ export function heard(scene: VoiceScene, message: VoiceState | VoiceLost): Voice
   if (message.type === 'VOICE_LOST') return SILENCE
   const people = message.people === null ? scene.people : new Map(message.people.map((one) => [one.userId, one]))
   const speaking = [...people.values()].filter(({ number }) => message.speaking.includes(number))
-  return { people, speaking: new Set(speaking.map(({ userId }) => userId)), recording: message.recording }
+  const { recording, recordingTrouble } = message
+  return { people, speaking: new Set(speaking.map(({ userId }) => userId)), recording, recordingTrouble }
 }
 
 /** `iceServers` of an answer, as a browser takes them. */
@@ -101,9 +108,18 @@ export function iceServersIn(fields: Fields): readonly RTCIceServer[] {
   }))
 }
 
-function talker({ userId, number, muted, maySpeak, connected }: Fields): readonly Talker[] {
+function talker({ userId, number, muted, mutedByHost, maySpeak, connected }: Fields): readonly Talker[] {
   if (typeof userId !== 'string' || !isNumber(number)) return []
-  return [{ userId, number, muted: muted === true, maySpeak: maySpeak !== false, connected: connected === true }]
+  return [
+    {
+      userId,
+      number,
+      muted: muted === true,
+      mutedByHost: mutedByHost === true,
+      maySpeak: maySpeak !== false,
+      connected: connected === true,
+    },
+  ]
 }
 
 function list(value: unknown): readonly unknown[] {
