@@ -198,6 +198,8 @@ class DojoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """An active dojo that nobody has been in for so long is completed."""
     chat_days: Annotated[int, msgspec.Meta(ge=1)] = 365
     """How long chat is kept. Whole months are dropped."""
+    recording_days: Annotated[int, msgspec.Meta(ge=1)] = 90
+    """How long recordings of voice are kept. What was recorded without an interruption goes as a whole."""
 
 
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """The worker: what nobody waits for. It sends the mails of the outbox, deletes what has expired, ends dojos that nobody
-looks after, makes ready what looking back needs, and erases companies that asked for it. Any number may run at once."""
+looks after, makes ready what looking back needs, erases companies that asked for it, and deletes recordings: of those
+companies, of people who were removed, and when their time is over. Any number may run at once."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ from typing import Any, Final
 import uvloop
 
 from dojo.child import ChildStart
+from dojo.data_directory import DataDirectory
 from dojo.mailing import mailer_of
 from dojo.master_keys import master_keys
 from dojo.upkeep import Upkeep
 from edge.identity.delivery import AT_ONCE, BATCH, Delivery
+from kernel.blobs.folder import FolderBlobs
 from kernel.database import FAILURES, connect, create_pool
 from kernel.secrets import MasterKeyError
 from kernel.settings import SettingsError
@@ -31,6 +34,8 @@ MONTHS_SECONDS: Final = 6 * 3600.0
 """Months are made far ahead and dropped late: this is for a day on which it failed."""
 ERASE_SECONDS: Final = 60.0
 DOJOS_SECONDS: Final = 60.0
+RECORDINGS_SECONDS: Final = 6 * 3600.0
+"""Every file of every recording is looked at."""
 FIRST_SECONDS: Final = 10.0
 """Before the first of all but mails: there is enough to do at the start itself."""
 RETRY_SECONDS: Final = (0.5, 30.0)
@@ -91,7 +96,10 @@ async def run(start: ChildStart) -> None:
     async def deliver() -> bool:
         return await delivery.deliver() == BATCH
 
-    upkeep = Upkeep(settings)
+    folder = DataDirectory(settings.data_dir).blobs
+    if settings.voice.enabled and not folder.is_dir():
+        log.info("%s is not there: either nothing was recorded yet, or it must be mounted here, too", folder)
+    upkeep = Upkeep(settings, FolderBlobs(folder))
 
     def rarely(name: str, work: Callable[[Any], Awaitable[bool]], every: float) -> Loop:
         return Loop(name, lambda: _connected(dsn, work), every=every, first=FIRST_SECONDS)
@@ -103,6 +111,8 @@ async def run(start: ChildStart) -> None:
         rarely("ending dojos", upkeep.end_dojos, DOJOS_SECONDS),
         rarely("making replays ready", upkeep.keep_ended, DOJOS_SECONDS),
         rarely("erasing", upkeep.erase, ERASE_SECONDS),
+        rarely("erasing voices", upkeep.forget_voices, ERASE_SECONDS),
+        rarely("deleting recordings", upkeep.sweep_recordings, RECORDINGS_SECONDS),
     )
     tasks = [asyncio.create_task(loop.run(stop)) for loop in loops]
     try:

@@ -8,16 +8,20 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from kernel.blobs.port import BlobError, BlobMissing, checked_key
+from kernel.blobs.port import BlobError, BlobMissing, Entry, checked_key
 
 DRAFTS: Final = ".drafts"
 """Where files are written before they get their name; no key begins with a dot."""
 DRAFT_SECONDS: Final = 24 * 3600.0
 """A draft older than this was left by a process that was killed: no write takes a day."""
+
+NAMING_TRIES: Final = 5
+"""A folder that is made for a blob may go before the blob is in it, with the last one that another process deletes."""
 
 
 class FolderBlobs:
@@ -42,12 +46,22 @@ class FolderBlobs:
 
     async def list(self, folder: str) -> AsyncIterator[str]:
         """See `Blobs.list`."""
+        async for entry in self.entries(folder):
+            yield entry.key
+
+    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+        """See `Blobs.entries`. Holds one folder's names at a time, and those of the folders above it."""
         start = self._path(folder) if folder else self._root
-        for key in await asyncio.to_thread(self._keys, start):
-            yield key
+        waiting: list[Entry | Path] = [start]
+        while waiting:
+            found = waiting.pop()
+            if isinstance(found, Entry):
+                yield found
+            else:
+                waiting += reversed(await asyncio.to_thread(self._entries, found))
 
     async def delete(self, key: str) -> None:
-        """See `Blobs.delete`. The folders it lay in stay: another `put` may be about to use them."""
+        """See `Blobs.delete`. Folders that are empty then go with it."""
         await asyncio.to_thread(self._delete, self._path(key))
 
     def _path(self, key: str) -> Path:
@@ -58,15 +72,15 @@ class FolderBlobs:
             drafts = self._root / DRAFTS
             _make_folder(drafts)
             self._sweep(drafts)
-            _make_folder(path.parent)
             self._must_lie_inside(path)
             draft = drafts / secrets.token_hex(16)
             try:
                 _write(draft, content)
-                draft.rename(path)
+                _give_name(draft, path)
             finally:
                 draft.unlink(missing_ok=True)
-            _sync_folder(path.parent)
+            with contextlib.suppress(FileNotFoundError):  # deleted just now, and its folder with it
+                _sync_folder(path.parent)
         except OSError as error:
             raise BlobError(f"cannot write {path}: {error.strerror}") from error
 
@@ -79,21 +93,45 @@ class FolderBlobs:
         except OSError as error:
             raise BlobError(f"cannot read {path}: {error.strerror}") from error
 
-    def _keys(self, start: Path) -> Sequence[str]:
+    def _entries(self, folder: Path) -> Sequence[Entry | Path]:
+        """What is right below, in the order that the text of all keys has."""
+        found: list[tuple[str, Entry | Path]] = []
         try:
-            return sorted(path.relative_to(self._root).as_posix() for path in _files(start))
+            with os.scandir(folder) as names:
+                for name in names:
+                    if name.name.startswith("."):
+                        continue
+                    path = Path(name)
+                    if name.is_dir(follow_symlinks=False):
+                        found.append((name.name + "/", path))
+                    elif name.is_file(follow_symlinks=False):
+                        with contextlib.suppress(FileNotFoundError):  # deleted just now
+                            kept_at = datetime.fromtimestamp(name.stat(follow_symlinks=False).st_mtime, UTC)
+                            found.append((name.name, Entry(path.relative_to(self._root).as_posix(), kept_at)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
         except OSError as error:
-            raise BlobError(f"cannot list {start}: {error.strerror}") from error
+            raise BlobError(f"cannot list {folder}: {error.strerror}") from error
+        return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
 
     def _delete(self, path: Path) -> None:
         try:
             self._must_lie_inside(path)
             path.unlink()
-            _sync_folder(path.parent)
+            with contextlib.suppress(FileNotFoundError):  # others deleted the last of it
+                _sync_folder(path.parent)
+            self._remove_empty(path.parent)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return
         except OSError as error:
             raise BlobError(f"cannot delete {path}: {error.strerror}") from error
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Else all folders of all that was ever kept would be gone through at every list."""
+        with contextlib.suppress(OSError):  # not empty
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
 
     def _must_lie_inside(self, path: Path) -> None:
         """No key leads out by its text; a symbolic link somebody put into the folder might."""
@@ -111,19 +149,15 @@ class FolderBlobs:
                     draft.unlink()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    try:
-        with os.scandir(folder) as found:
-            entries = list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry))
-        elif entry.is_file(follow_symlinks=False):
-            yield Path(entry)
+def _give_name(draft: Path, path: Path) -> None:
+    for left in reversed(range(NAMING_TRIES)):
+        try:
+            _make_folder(path.parent)
+            draft.rename(path)
+            return
+        except FileNotFoundError:
+            if not left:
+                raise
 
 
 def _write(draft: Path, content: bytes | Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -33,6 +35,15 @@ def checked_key(key: str) -> str:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a blob without reading it."""
+
+    key: str
+    kept_at: datetime
+    """When it was put last (UTC), by the store's clock."""
+
+
 class Blobs(Protocol):
     """A store. All of it may raise `BlobError`, and `BlobKeyRefused` before anything is touched."""
 
@@ -46,7 +57,13 @@ class Blobs(Protocol):
         """What is kept under `key`. Raises `BlobMissing`."""
 
     def list(self, folder: str) -> AsyncIterator[str]:
-        """Every key below `folder` (`a/b` lists `a/b/c`, never `a/bc`; `""` lists all), in order of the text."""
+        """Every key below `folder` (`a/b` lists `a/b/c`, never `a/bc`; `""` lists all), in order of the text.
+
+        What comes or goes meanwhile may be in it or not. Deleting what was listed is no trouble.
+        """
+
+    def entries(self, folder: str) -> AsyncIterator[Entry]:
+        """The same with times."""
 
     async def delete(self, key: str) -> None:
         """Keep it no longer. It is no error if it is not there."""

@@ -9,18 +9,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 import pytest
 
+from dojo.data_directory import DataDirectory
 from dojo.process import Child, ChildFailed, Program
 from dojo.settings import DatabaseSettings, IdentitySettings, MailSettings, Settings
 from dojo.worker import Loop
 from edge.identity import outbox
 from edge.identity.mail.port import Mail
 from edge.identity.mail.printed import BEGIN
+from kernel.blobs.folder import FolderBlobs
 from kernel.secrets import MasterKeys
 from tests.conftest import Database
 from tests.dojo.serving import Serving
@@ -121,6 +123,45 @@ async def test_two_of_them_send_each_mail_once(database: Database, everything: A
 
             await until(empty)
     assert sorted(str(message["Subject"]) for message in office.messages()) == sorted(f"Mail {n}" for n in range(60))
+
+
+async def test_recordings_in_the_data_directory_go_with_their_company_and_their_person(
+    database: Database, everything: Any, tmp_path: Path
+) -> None:
+    blobs = FolderBlobs(DataDirectory(tmp_path).blobs)
+    erasing, company, user = await _company(everything, "ERASING"), await _company(everything, "ACTIVE"), uuid4()
+    dojo, room = uuid4(), uuid4()
+    await everything.execute("SET session_replication_role = replica")  # rows without the rows they belong to
+    await everything.execute(
+        "INSERT INTO users (tenant_id, user_id, full_name, role, status) VALUES ($1, $2, 'x', 'member', 'REMOVED')",
+        company,
+        user,
+    )
+    await everything.execute(
+        "INSERT INTO dojo_voice_people (tenant_id, dojo_id, user_id, number, room_id) VALUES ($1, $2, $3, 2, $4)",
+        company,
+        dojo,
+        user,
+        room,
+    )
+    for tenant in (erasing, company):
+        for number in (1, 2):
+            await blobs.put(f"{tenant}/{dojo}/{room}/{uuid4()}/part/{number}.json", b"{}")
+    async with working(msgspec.structs.replace(settings(database, "print:"), data_dir=tmp_path)):
+
+        async def gone() -> bool:
+            return len([key async for key in blobs.list("")]) == 1
+
+        await until(gone)
+    (left,) = [key async for key in blobs.list("")]
+    assert left.startswith(f"{company}/")
+    assert left.endswith("/1.json")
+
+
+async def _company(everything: Any, status: str) -> UUID:
+    tenant = uuid4()
+    await everything.execute("INSERT INTO tenants (tenant_id, name, status) VALUES ($1, 'Acme', $2)", tenant, status)
+    return tenant
 
 
 @pytest.mark.parametrize(

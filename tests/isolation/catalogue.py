@@ -68,6 +68,7 @@ DEFINER_FUNCTIONS: Final = {
     "dojos_lapsed": {"dojo_worker"},
     "dojo_rooms_uncounted": {"dojo_worker"},
     "dojo_rooms_before_cut": {"dojo_worker"},
+    "dojo_voice_removed": {"dojo_worker"},
     "collab_history_turn": {"dojo_worker"},
     "dojo_chat_turn": {"dojo_worker"},
 }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,57 @@ async def test_drafts_of_killed_processes_are_swept(tmp_path: Path) -> None:
     await blobs.put("b", b"")
     assert (old.exists(), young.exists()) == (False, True)
     assert await keys(blobs) == ["a", "b"]
+
+
+async def test_entries_come_in_order_with_their_times(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    for key in ("b/1", "b-x/1", "b.json", "b/1-x", "b0", "a"):
+        await blobs.put(key, b"")
+    os.utime(tmp_path / "b" / "1", (86_400, 86_400))
+    entries = [entry async for entry in blobs.entries("")]
+    assert [entry.key for entry in entries] == sorted(["b/1", "b-x/1", "b.json", "b/1-x", "b0", "a"])
+    times = {entry.key: entry.kept_at for entry in entries}
+    assert times.pop("b/1") == datetime(1970, 1, 2, tzinfo=UTC)
+    assert all(abs(datetime.now(UTC) - kept_at) < timedelta(minutes=5) for kept_at in times.values())
+
+
+async def test_what_is_listed_may_be_deleted_meanwhile(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    for number in range(20):
+        await blobs.put(f"a/{number % 3}/{number}", b"")
+    async for key in blobs.list("a"):
+        await blobs.delete(key)
+    assert await keys(blobs) == []
+
+
+async def test_folders_go_with_the_last_that_lay_in_them(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path / "in")
+    await blobs.put("a/b/c/1", b"")
+    await blobs.put("a/2", b"")
+    await blobs.delete("a/b/c/1")
+    assert [path.name for path in (tmp_path / "in" / "a").iterdir()] == ["2"]
+    await blobs.delete("a/2")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == [DRAFTS]
+
+
+async def test_a_folder_that_goes_while_something_is_put_into_it_is_made_again(tmp_path: Path) -> None:
+    here, elsewhere = FolderBlobs(tmp_path), FolderBlobs(tmp_path)
+
+    async def put_and_delete(blobs: Blobs, name: str) -> None:
+        for number in range(60):
+            await blobs.put(f"a/b/c/{name}{number}", b"x")
+            await blobs.delete(f"a/b/c/{name}{number}")
+        await blobs.put(f"a/b/c/{name}", b"x")
+
+    await asyncio.gather(put_and_delete(here, "x"), put_and_delete(elsewhere, "y"))
+    assert await keys(here) == ["a/b/c/x", "a/b/c/y"]
+
+
+async def test_no_folder_is_made_behind_a_link_that_leads_out(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path / "in")
+    await blobs.put("a", b"")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
+    with pytest.raises(BlobError, match="leads out"):
+        await blobs.put("link/deeper/1", b"")
+    assert list((tmp_path / "out").iterdir()) == []
