@@ -11,6 +11,7 @@ from itertools import count
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from dojo.embedded.postgres import DATABASE, OWNER, EmbeddedPostgres
@@ -18,6 +19,10 @@ from dojo.embedded.redis import EmbeddedRedis
 from dojo.migrate import migrate
 from kernel.redis import create_client
 from tests.running import RunningDojo
+
+# How long an example takes says nothing on a machine that runs several tests at once.
+settings.register_profile("dojo", deadline=None)
+settings.load_profile("dojo")
 
 _numbers = count(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -24,10 +25,10 @@ PER_SECOND: Final = 8.0
 SHORTEST_SECONDS: Final = 480.0
 """A run's second half is judged. In the first one caches fill, all of them bounded: from 74 to 83 MiB within two
 minutes, some 3 MiB more until 15, most of it statements that each database connection has prepared."""
-SLOPE_KIB_PER_MINUTE: Final = 100.0
-"""A flat line, as far as half an hour can tell: 6 MiB an hour, of some 100 MiB."""
-FLOOR_BYTES: Final = 2 * 1024 * 1024
-"""A short run cannot tell a slope from the allocator's steps: growth below this is none."""
+PARTS: Final = 3
+"""Of the second half. The allocator takes memory in steps of a MiB or so, at any time; a leak grows in every part."""
+LEAK_BYTES: Final = 128 * 1024
+"""A part's growth that counts: 26 KiB a minute in half an hour's run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +64,26 @@ async def run(seconds: float, folder: Path, say: Callable[[str], None]) -> bool:
             samples.append(Sample(time.monotonic() - begun, resident))
             shown = ", ".join(f"{one / 1024 / 1024:.1f}" for one in resident)
             say(f"{samples[-1].at:7.0f} s  {verdict.made} edits  MiB: {shown}")
-    if len(_steady(samples)) < 2:
-        say(f"too short to tell a slope: it takes {SHORTEST_SECONDS:g} s")
+    if samples[-1].at < SHORTEST_SECONDS:
+        say(f"too short to tell a leak: it takes {SHORTEST_SECONDS:g} s")
         return True
-    slopes = [slope(samples, node) for node in range(NODES)]
-    say("KiB a minute: " + ", ".join(f"{one:.1f}" for one in slopes))
-    return all(one <= SLOPE_KIB_PER_MINUTE or growth(samples, node) < FLOOR_BYTES for node, one in enumerate(slopes))
+    grown = [growth(samples, node) for node in range(NODES)]
+    for node, parts in enumerate(grown):
+        say(f"node {node + 1}, KiB in each part of the second half: " + ", ".join(f"{one / 1024:.0f}" for one in parts))
+    return not any(leaks(parts) for parts in grown)
 
 
-def _steady(samples: list[Sample]) -> list[Sample]:
-    if not samples or samples[-1].at < SHORTEST_SECONDS:
-        return []
-    return [sample for sample in samples if sample.at > samples[-1].at / 2]
+def growth(samples: list[Sample], node: int) -> list[int]:
+    """How much a node's memory grew in each part of the second half, in bytes: from the median of a fifth of one part to
+    that of the next, so that a moment's need counts for nothing."""
+    steady = [sample for sample in samples if sample.at > samples[-1].at / 2]
+    size = len(steady) // PARTS
+    near = max(1, size // 5)
+    ends = [steady[:near], *(steady[size * part - near : size * part] for part in range(1, PARTS)), steady[-near:]]
+    levels = [int(statistics.median(sample.resident[node] for sample in end)) for end in ends]
+    return [after - before for before, after in itertools.pairwise(levels)]
 
 
-def slope(samples: list[Sample], node: int) -> float:
-    """KiB a minute, by least squares, of the second half."""
-    steady = _steady(samples)
-    line = statistics.linear_regression([one.at for one in steady], [one.resident[node] for one in steady])
-    return float(line.slope) * 60 / 1024
-
-
-def growth(samples: list[Sample], node: int) -> int:
-    """From the first steady sample to the last, in bytes."""
-    steady = _steady(samples)
-    return steady[-1].resident[node] - steady[0].resident[node]
+def leaks(parts: list[int]) -> bool:
+    """Whether memory grew all the time."""
+    return all(one > LEAK_BYTES for one in parts)

@@ -33,7 +33,7 @@ MALLORY: Final = 3
 HEARD_SECONDS: Final = 5.0
 """Until what was said last is heard, on a busy machine."""
 MEDIAN_SECONDS: Final = 0.02
-LATE_SECONDS: Final = 0.25
+LATE_SECONDS: Final = 0.5
 """What one packet in a hundred may be late: all of them, and the attack, are sent and read by this one process. A gap
 is not tolerated at all."""
 FRAMES: Final = 40

@@ -73,6 +73,8 @@ class Person:
             ear.watch(stream, data, arrived)
 
         self.client.watch = watch
+        for stream in self.client.streams.values():
+            stream.watch = watch
 
     def forget(self) -> None:
         self.heard.clear()
