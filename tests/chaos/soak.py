@@ -74,7 +74,7 @@ async def run(seconds: float, folder: Path, say: Callable[[str], None]) -> bool:
 
 
 def growth(samples: list[Sample], node: int) -> list[int]:
-    """How much a node's memory grew in each part of the second half, in bytes: from the median of a fifth of one part to
+    """How much a node's memory grew in each part of the second half, in bytes: from the median of a fifth of a part to
     that of the next, so that a moment's need counts for nothing."""
     steady = [sample for sample in samples if sample.at > samples[-1].at / 2]
     size = len(steady) // PARTS
