@@ -1,7 +1,7 @@
 # Everything a newcomer or a machine needs, on a bare Linux with python3 >= 3.11, make and a network:
 #
 #   make run     set up and serve; prints the address to open
-#   make test    set up and run the whole suite, in four processes (much of it waits)
+#   make test    set up and run the whole suite, in three processes (much of it waits)
 #   make setup   set up only (.venv, node_modules, the built page)
 #   make lint    linters, formatters, type checkers, import contract
 #   make bench   the benchmark suite
@@ -41,7 +41,7 @@ run: setup
 	@exec $(BIN)/dojo serve --banner $(ARGS)
 
 test: setup browsers
-	$(WITH_NODE) $(BIN)/pytest -n 4 --dist loadfile $(ARGS)
+	$(WITH_NODE) $(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -39,6 +39,8 @@ from media_sfu.tcp import TcpListener
 from media_sfu.telling import Telling
 from media_sfu.udp import UdpSocket
 
+IDLE_SECONDS: Final = 0.1
+"""Between two steps while nobody is in."""
 LATE_STEPS: Final = 5
 """A process that was held up for longer than so many steps goes on from now: what is past is past."""
 
@@ -153,7 +155,7 @@ async def _step(hall: Hall, telling: Telling, relay: Relay | None) -> None:
     """The clock of all rooms."""
     due = time.monotonic()
     while True:
-        due += STEP_SECONDS
+        due += STEP_SECONDS if hall.peers else IDLE_SECONDS
         now = time.monotonic()
         if now - due > LATE_STEPS * STEP_SECONDS:
             due = now

@@ -28,7 +28,7 @@ from dojo.data_directory import DataDirectory
 from dojo.embedded.postgres import EmbeddedPostgres
 from tests.running import RunningDojo
 
-EXAMPLES = 20
+EXAMPLES = 10
 """Per operation, kind of data and role: some 20 s for all."""
 SEED = 20261120
 REQUEST_SECONDS = 20.0
@@ -36,6 +36,7 @@ PASSWORD = "correct horse battery 9"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 schemathesis.serializer.alias(["application/sdp", "application/trickle-ice-sdpfrag"], "text/plain")
 NO_LIMITS = {
+    "DOJO_VOICE__ENABLED": "true",
     "DOJO_HTTP_LIMITS__NETWORK_PER_SECOND": "1000000",
     "DOJO_HTTP_LIMITS__NETWORK_BURST": "1000000",
     "DOJO_HTTP_LIMITS__USER_PER_SECOND": "1000000",

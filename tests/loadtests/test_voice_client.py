@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from loadtests.bench.fanout import Measured
 from loadtests.bench.voice_servers import DojoVoice
 from loadtests.bench.voice_stage import SLOTS, stage
@@ -27,7 +25,8 @@ async def test_three_speak_and_all_hear_them() -> None:
     assert result.problems == []
     assert len(ears) == LISTENERS
     assert all(ear.frames > 0 for ear in ears)
-    assert found.delays.count == pytest.approx(LISTENERS * SLOTS * 50 * found.seconds, rel=0.1)
+    # More where the machine was busy and what came late is counted with it.
+    assert found.delays.count >= 0.9 * LISTENERS * SLOTS * 50 * found.seconds
     assert found.us_per_packet > 0
 
 

@@ -59,7 +59,10 @@ def dojo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDojo]:
 
     It lets nobody sign in before their address is confirmed."""
     assert (DIST / "index.html").is_file(), "the page is not built: run `make setup`"
-    running = RunningDojo(tmp_path_factory.mktemp("dojo-page"), {"DOJO_IDENTITY__REQUIRE_VERIFIED_EMAIL": "true"})
+    running = RunningDojo(
+        tmp_path_factory.mktemp("dojo-page"),
+        {"DOJO_IDENTITY__REQUIRE_VERIFIED_EMAIL": "true", "DOJO_VOICE__ENABLED": "true"},
+    )
     running.start_blocking()
     yield running
     running.stop_blocking()

@@ -111,7 +111,7 @@ async def test_segments_play_alone_and_joined_they_keep_the_time(
     say(recorder, clock, tone(1.0), first=following, at=603.0)
     recorder.end(ROOM)
     assert not recorder.recording(ROOM)
-    await until(lambda: (blobs.tries, recorder.pending) >= (13, 0) and not recorder.pending)
+    await until(lambda: blobs.tries >= 13 and not recorder.pending and not recorder.queued)
 
     segments = await sound(blobs)
     assert [len(part) / RATE for part in segments[:-1]] == [60.0] * 10
