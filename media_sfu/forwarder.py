@@ -55,7 +55,7 @@ class Forwarder:
         octets = len(frame.opus)
         reach = frame.reach
         batch = self._batch
-        pointers, views, lengths, commit = batch.pointers, batch.views, batch.lengths, batch.commit
+        pointers, views, lengths, commit = batch.pointers, batch.views, batch.lengths, batch.commit_sealed
         memmove, pack_into, protect = ffi.memmove, HEADER.pack_into, lib.srtp_protect
         left_out = 0
         for slot, leg in source.targets.items():
@@ -86,7 +86,7 @@ class Forwarder:
                     self.refused += 1
                     left_out += 1
                     continue
-                commit(leg.path, length[0])
+                commit(leg.path)
             except Exception:
                 self._fault()
                 left_out += 1

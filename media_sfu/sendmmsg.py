@@ -19,7 +19,9 @@ import cffi  # type: ignore[import-untyped]
 
 from media_sfu import srtp
 
-DATAGRAMS: Final = 256
+# Sent with one call. Whoever is first in a batch waits for the last: 64 packets take 0.3 ms to encrypt, and a call for
+# each 64 costs hardly more than one for 256.
+DATAGRAMS: Final = 64
 
 # Bytes of a buffer: an Ethernet frame's payload and room to encrypt in. An odd number of 64-byte cache lines, so that
 # the first lines of neighbouring buffers do not all fall into the same few sets of the cache.
@@ -151,6 +153,22 @@ class Batch:
         self._paths[index] = path
         index += 1
         self.count = index
+        if index == self.size:
+            self.flush()
+
+    def commit_sealed(self, path: Destination) -> None:
+        """The same for a buffer whose length stands in `lengths` already."""
+        index = self.count
+        name = path.name
+        if not name:
+            path.send(self.views[index][: self.lengths[index][0]].tobytes())
+            return
+        word = index << _SHIFT
+        self._words[word] = name
+        if self._control_length:
+            self._words[word + CONTROL_WORD] = path.control
+        self._paths[index] = path
+        self.count = index = index + 1
         if index == self.size:
             self.flush()
 

@@ -26,6 +26,10 @@ TRAILER: Final = 148
 # Bytes: an Ethernet frame's payload and a trailer.
 _ROOM: Final = 1_500 + TRAILER
 
+# Outbound: what is sent again is a second old at most, 100 packets of 10 ms. Every packet shifts the window, word by
+# word.
+WINDOW_OUT: Final = 128
+
 # libsrtp keeps a replay window per SSRC and frees none: an authenticated peer that invents SSRCs would grow us without
 # end. A browser uses one to four; a new one follows a collision or a replaced microphone.
 MOST_SSRCS: Final = 32
@@ -73,9 +77,9 @@ AES128_CM_SHA1_80: Final = Profile(b"SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFIL
 PROFILES: Final = {profile.name: profile for profile in (AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES128_CM_SHA1_80)}
 
 
-def _session(key: bytes, profile: Profile, ssrc_type: int) -> Any:
+def _session(key: bytes, profile: Profile, ssrc_type: int, window: int) -> Any:
     policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile.libsrtp)
-    policy.window_size = WINDOW
+    policy.window_size = window
     policy.allow_repeat_tx = True
     return _create(policy._policy)
 
@@ -117,7 +121,7 @@ class Outbound:
 
     def __init__(self, key: bytes, profile: Profile) -> None:
         """`key`: master key followed by master salt. Raises `SrtpUnavailable` or, for a short key, `ValueError`."""
-        self.session: Any = _session(key, profile, Policy.SSRC_ANY_OUTBOUND)
+        self.session: Any = _session(key, profile, Policy.SSRC_ANY_OUTBOUND, WINDOW_OUT)
         self.overhead = profile.overhead
         self.failures = 0
 
@@ -147,7 +151,7 @@ class Inbound:
 
     def __init__(self, key: bytes, profile: Profile) -> None:
         """`key`: master key followed by master salt. Raises `SrtpUnavailable` or, for a short key, `ValueError`."""
-        self._session: Any = _session(key, profile, Policy.SSRC_ANY_INBOUND)
+        self._session: Any = _session(key, profile, Policy.SSRC_ANY_INBOUND, WINDOW)
         self._ssrcs: set[bytes] = set()
         self.failures = 0
         self.replays = 0

@@ -115,7 +115,7 @@ def test_what_failed_to_protect_and_was_not_committed_never_leaves(sender: UdpSo
 
 def test_a_batch_the_socket_takes_in_part_is_counted_and_never_waits(pair: tuple[socket.socket, socket.socket]) -> None:
     left, right = pair
-    batch = Batch(left.fileno(), name_length=0)
+    batch = Batch(left.fileno(), name_length=0, size=256)
     for number in range(200):
         batch.put(Connected(), number.to_bytes(2, "big"))
     taken = batch.flush()
