@@ -55,7 +55,7 @@ class Forwarder:
         octets = len(frame.opus)
         reach = frame.reach
         batch = self._batch
-        pointers, views, lengths, commit = batch.pointers, batch.views, batch.lengths, batch.commit_sealed
+        pointers, views, lengths, commit = batch.pointers, batch.views, batch.lengths, batch.commit
         memmove, pack_into, protect = ffi.memmove, HEADER.pack_into, lib.srtp_protect
         left_out = 0
         for slot, leg in source.targets.items():

@@ -9,7 +9,8 @@ import msgspec
 CLOCK: Final = 48_000
 """Ticks of an Opus RTP clock per second, whatever the sound's own rate (RFC 7587, 4.1)."""
 OPUS_PT: Final = 111
-"""Payload type of Opus inside every RED payload sent downwards. A listener that calls Opus otherwise gets no RED."""
+"""Payload type of Opus inside every RED payload sent downwards: one payload serves all listeners. It is libwebrtc's
+(Chromium, Safari, Android, iOS). A listener that calls Opus otherwise gets no RED."""
 PACKET_TICKS: Final = 960
 """Ticks of an ordinary packet: 20 ms. Least distance of two timestamps where two streams are spliced."""
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
+from media_sfu.frame import OPUS_PT
 from media_sfu.ice import Credentials
 from media_sfu.sdp import TOKEN, Attributes, Description, Media, SdpError, decimal, parse
 
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-# The payload type that Opus blocks have inside the RED that is sent to listeners: one RED payload serves them all. It
-# is libwebrtc's (Chromium, Safari, Android, iOS); who gave Opus another type gets plain Opus.
-OPUS_IN_RED: Final = 111
 MOST_SLOTS: Final = 3
 _MOST_SSRCS: Final = 4  # per section; kept only for telling, so a list without end is cut
 
@@ -228,7 +226,7 @@ def _taken(
         uplink=uplink,
         slot=slot,
         opus=opus,
-        red=_red(media, opus) if slot is None or opus == OPUS_IN_RED else None,
+        red=_red(media, opus) if slot is None or opus == OPUS_PT else None,
         level_id=_level_id(attributes, session) if uplink else None,
         # Not offered by any browser for Opus, but done: Chromium resends what it is asked for in any case, and asks as
         # soon as the answer says nack (25 NACKs for 26 lost packets; none without). Others ignore what they don't do.

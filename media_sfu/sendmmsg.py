@@ -5,7 +5,7 @@ stay; a packet sets its length and where it goes.
 
     index = batch.count
     ... write into batch.views[index], protect batch.pointers[index] in place with batch.lengths[index] ...
-    batch.commit(path, length)          # or nothing at all: what was not committed is written over
+    batch.commit(path)                  # or nothing at all: what was not committed is written over
     batch.flush()                       # at the end of the turn
 """
 
@@ -82,8 +82,8 @@ class Batch:
     """Datagrams of one socket, waiting for one call. Not thread-safe; belongs to the loop of its socket.
 
     `size`: how many it takes. `count`: how many are waiting. By index: `views` (writable, `ROOM` bytes), `pointers`
-    (cdata `char *` of the same bytes, for libsrtp), `lengths` (cdata `int *`, the length that will be sent: let
-    `srtp_protect` write it and `commit` need not know it).
+    (cdata `char *` of the same bytes, for libsrtp), `lengths` (cdata `int *`, the length that will be sent:
+    `srtp_protect` writes it).
     Counters: `sent`; `dropped`, the socket took no more; `refused`, the system would not send this one there.
     """
 
@@ -93,7 +93,6 @@ class Batch:
         "_fd",
         "_headers",
         "_iovecs",
-        "_length_words",
         "_paths",
         "_words",
         "count",
@@ -133,42 +132,25 @@ class Batch:
             length = address_of(sockets.addressof(iovec, "iov_len")) + _LOW
             self.lengths.append(srtp.ffi.cast("int *", length))
         self._words = memoryview(sockets.buffer(self._headers)).cast("B").cast("Q")
-        self._length_words = memoryview(sockets.buffer(self._iovecs)).cast("B").cast("Q")
         # The system reads their sockaddr at the flush: they must live until then.
         self._paths: list[Destination | None] = [None] * size
 
-    def commit(self, path: Destination, length: int) -> None:
-        """The buffer at `count` is `length` bytes for `path`. Flushes by itself when that was the last place."""
+    def commit(self, path: Destination) -> None:
+        """The buffer at `count` is for `path`, as long as `lengths` says. Flushes by itself when that was the last
+        place."""
         index = self.count
         name = path.name
         if not name:
-            path.send(self.views[index][:length].tobytes())
+            path.send(self.views[index][: self.lengths[index][0]].tobytes())
             return
         words = self._words
         word = index << _SHIFT
         words[word] = name
         if self._control_length:
             words[word + CONTROL_WORD] = path.control
-        self._length_words[index + index + 1] = length
         self._paths[index] = path
         index += 1
         self.count = index
-        if index == self.size:
-            self.flush()
-
-    def commit_sealed(self, path: Destination) -> None:
-        """The same for a buffer whose length stands in `lengths` already."""
-        index = self.count
-        name = path.name
-        if not name:
-            path.send(self.views[index][: self.lengths[index][0]].tobytes())
-            return
-        word = index << _SHIFT
-        self._words[word] = name
-        if self._control_length:
-            self._words[word + CONTROL_WORD] = path.control
-        self._paths[index] = path
-        self.count = index = index + 1
         if index == self.size:
             self.flush()
 
@@ -178,8 +160,10 @@ class Batch:
         if length > ROOM:
             self.refused += 1
             return
-        self.views[self.count][:length] = data
-        self.commit(path, length)
+        index = self.count
+        self.views[index][:length] = data
+        self.lengths[index][0] = length
+        self.commit(path)
 
     def flush(self) -> int:
         """Send all that wait; how many the socket took. Never waits: a datagram is late rather than useful later."""

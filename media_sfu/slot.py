@@ -20,6 +20,7 @@ import sys
 from collections.abc import Container
 from typing import Final, NamedTuple, Protocol, Self
 
+from media_sfu.budget import Budget
 from media_sfu.frame import CLOCK, PACKET_TICKS, Frame
 from media_sfu.history import History
 
@@ -38,9 +39,6 @@ RESEND_BURST: Final = 25
 """Half a second of sound, the longest outage a jitter buffer could still use."""
 NEVER: Final = sys.maxsize
 """A number no frame ever has."""
-
-_RESEND_INTERVAL: Final = 1 / RESENDS_PER_SECOND
-_RESEND_AHEAD: Final = RESEND_BURST / RESENDS_PER_SECOND + 1e-9  # sums of 0.02 are off by less
 
 
 class Source(Protocol):
@@ -98,8 +96,8 @@ class Slot:
 
     __slots__ = (
         "_at",
-        "_full_at",
         "_participant",
+        "_resends",
         "_sequence",
         "_spans",
         "_timestamp",
@@ -142,7 +140,7 @@ class Slot:
         self._timestamp = first_timestamp - PACKET_TICKS
         self._at: float | None = None
         self._spans: tuple[_Span, ...] = ()
-        self._full_at = 0.0
+        self._resends = Budget(RESENDS_PER_SECOND, RESEND_BURST)
 
     @classmethod
     def new(cls, *, opus: int, red: int | None, taken: Container[int] = ()) -> Self:
@@ -251,7 +249,7 @@ class Slot:
             # With another participant number the bytes would be other ones than those sent.
             if frame is None or span.source.participant != span.participant:
                 return None
-            if not self._take(now):
+            if not self._resends.take(now):
                 self.withheld += 1
                 return None
             self.resent += 1
@@ -299,10 +297,3 @@ class Slot:
         if self._at is None:
             return PACKET_TICKS
         return min(max(PACKET_TICKS, round((now - self._at) * CLOCK)), MOST_ELAPSED_TICKS)
-
-    def _take(self, now: float) -> bool:
-        full_at = max(self._full_at, now) + _RESEND_INTERVAL
-        if full_at - now > _RESEND_AHEAD:
-            return False
-        self._full_at = full_at
-        return True

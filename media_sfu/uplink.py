@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from media_sfu import red
+from media_sfu.budget import Budget
 from media_sfu.frame import CLOCK, OPUS_PT, PACKET_TICKS, Frame
 from media_sfu.red import MOST_OFFSET, Block, RedError
 from media_sfu.rtp import RtpPacket
@@ -75,24 +76,6 @@ class Counts:
     """Dropped: new streams too often."""
 
 
-class _Budget:
-    """`burst` at once, `per_second` in the long run."""
-
-    __slots__ = ("_burst", "_full_at", "_pause")
-
-    def __init__(self, per_second: float, burst: float) -> None:
-        self._pause = 1 / per_second
-        self._burst = burst / per_second
-        self._full_at = float("-inf")
-
-    def take(self, now: float) -> bool:
-        full_at = max(self._full_at, now) + self._pause
-        if full_at > now + self._burst + 1e-9:  # or rounding takes one of a full budget
-            return False
-        self._full_at = full_at
-        return True
-
-
 @dataclass(slots=True)
 class _Kept:
     """A number kept free. What comes for it must lie between the timestamps `after` and `before`."""
@@ -130,8 +113,8 @@ class Uplink:
         self._heard = 0.0
         self._recent = [_NEVER] * _RECENT  # timestamps by number
         self._kept: dict[int, _Kept] = {}  # by sequence
-        self._gaps = _Budget(GAPS_PER_SECOND, GAPS_BURST)
-        self._rebases = _Budget(REBASES_PER_SECOND, REBASES_PER_SECOND)
+        self._gaps = Budget(GAPS_PER_SECOND, GAPS_BURST)
+        self._rebases = Budget(REBASES_PER_SECOND, REBASES_PER_SECOND)
         self._old_sequence = 0
         self._old_from = -1
         self._old_run = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kernel.blobs.port import BlobError, BlobMissing, Entry, checked_key
+from kernel.durable_folder import sync_folder
 
 DRAFTS: Final = ".drafts"
 """Where files are written before they get their name; no key begins with a dot."""
@@ -80,7 +81,7 @@ class FolderBlobs:
             finally:
                 draft.unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):  # deleted just now, and its folder with it
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as error:
             raise BlobError(f"cannot write {path}: {error.strerror}") from error
 
@@ -119,7 +120,7 @@ class FolderBlobs:
             self._must_lie_inside(path)
             path.unlink()
             with contextlib.suppress(FileNotFoundError):  # others deleted the last of it
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             self._remove_empty(path.parent)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return
@@ -177,12 +178,4 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder.parent)

@@ -51,6 +51,7 @@ class Timed(Protocol):
 
 
 Claims = TypeVar("Claims", bound=Timed)
+Header = TypeVar("Header", bound=msgspec.Struct)
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +107,7 @@ class PublicKeys:
         """
         if not token or len(token) > TOKEN_BYTES or not token.isascii():
             raise TokenRefused("malformed")
-        header = _header(token)
+        header = header_of(token, _Header)
         if header.typ != typ:
             raise TokenRefused("wrong_type")
         key = self._keys.get(header.kid)
@@ -120,10 +121,7 @@ class PublicKeys:
             found = msgspec.json.decode(payload or b"", type=claims)
         except msgspec.DecodeError:
             raise TokenRefused("bad_claims") from None
-        if found.exp + LEEWAY_SECONDS <= now:
-            raise TokenRefused("expired")
-        if found.iat - LEEWAY_SECONDS > now or found.exp <= found.iat:
-            raise TokenRefused("not_yet_valid")
+        check_times(found, now)
         return found
 
 
@@ -141,9 +139,18 @@ def sign(key: OKPKey, kid: str, typ: str, claims: msgspec.Struct) -> str:
     return token
 
 
-def _header(token: str) -> _Header:
+def header_of(token: str, kind: type[Header]) -> Header:
+    """The header of a token in compact form; `kind` forbids what it does not name. Raises `TokenRefused`."""
     segment = token.partition(".")[0]
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)), type=_Header)
+        return msgspec.json.decode(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)), type=kind)
     except (msgspec.DecodeError, ValueError):
         raise TokenRefused("bad_header") from None
+
+
+def check_times(claims: Timed, now: float) -> None:
+    """Raise `TokenRefused` unless `claims` are in force at `now` (Unix seconds)."""
+    if claims.exp + LEEWAY_SECONDS <= now:
+        raise TokenRefused("expired")
+    if claims.iat - LEEWAY_SECONDS > now or claims.exp <= claims.iat:
+        raise TokenRefused("not_yet_valid")

@@ -7,7 +7,6 @@ what people sign in with, and what it holds opens nothing but voice.
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import OctKey
 from joserfc.jws import JWSRegistry
 
-from kernel.tokens.jws import LEEWAY_SECONDS, TokenRefused
+from kernel.tokens.jws import TokenRefused, check_times, header_of
 
 ALGORITHM: Final = "HS256"
 VOICE_TYPE: Final = "dojo-voice+jwt"
@@ -116,7 +115,7 @@ def _sign(secret: bytes, typ: str, claims: VoiceGrant | ControlGrant) -> str:
 def _verify(secret: bytes, token: str, typ: str, claims: type[_Grant], now: float) -> _Grant:
     if not token or len(token) > GRANT_BYTES or not token.isascii():
         raise TokenRefused("malformed")
-    if _header(token).typ != typ:
+    if header_of(token, _Header).typ != typ:
         raise TokenRefused("wrong_type")
     try:
         payload = jws.deserialize_compact(token, _key(secret), registry=_REGISTRY).payload
@@ -128,16 +127,5 @@ def _verify(secret: bytes, token: str, typ: str, claims: type[_Grant], now: floa
         raise TokenRefused("bad_claims") from None
     if not 0 < found.exp - found.iat <= GRANT_SECONDS:
         raise TokenRefused("bad_claims")
-    if found.exp + LEEWAY_SECONDS <= now:
-        raise TokenRefused("expired")
-    if found.iat - LEEWAY_SECONDS > now:
-        raise TokenRefused("not_yet_valid")
+    check_times(found, now)
     return found
-
-
-def _header(token: str) -> _Header:
-    segment = token.partition(".")[0]
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)), type=_Header)
-    except (msgspec.DecodeError, ValueError):
-        raise TokenRefused("bad_header") from None

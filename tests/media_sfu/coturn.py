@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.media_sfu.children import end
+
 SAMPLE: Final = Path(__file__).parents[2] / "deploy" / "coturn.conf"
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 15.0
@@ -86,7 +88,7 @@ async def running_coturn(folder: Path, *, allowed: str) -> AsyncIterator[Coturn]
             await _serving(process, port)
         yield Coturn(port, tls_port, secret, certificate, log)
     finally:
-        await _end(process)
+        await end(process, STOP_SECONDS)
 
 
 def adapted(sample: str, values: Mapping[str, str]) -> str:
@@ -116,18 +118,6 @@ async def _serving(process: Process, port: int) -> None:
             await asyncio.sleep(ASK_SECONDS)
     finally:
         transport.close()
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _free_ports(count: int) -> list[int]:

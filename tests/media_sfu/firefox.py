@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from tests.media_sfu.children import end
+
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
 SCRIPT_SECONDS: Final = 30.0
@@ -108,7 +110,7 @@ async def driven_firefox(folder: Path) -> AsyncIterator[Firefox]:
             writer.close()
             await writer.wait_closed()
     finally:
-        await _end(process)
+        await end(process, STOP_SECONDS)
 
 
 async def _port(process: Process, file: Path) -> int:
@@ -121,15 +123,3 @@ async def _port(process: Process, file: Path) -> int:
 
 def _text(file: Path) -> str:
     return file.read_text(encoding="ascii") if file.exists() else ""
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()

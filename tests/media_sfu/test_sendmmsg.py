@@ -88,7 +88,7 @@ def test_protecting_in_the_buffer_writes_the_length_that_is_sent(sender: UdpSock
         batch.views[index][: len(plain)] = plain
         batch.lengths[index][0] = len(plain)
         assert lib.srtp_protect(out.session, batch.pointers[index], batch.lengths[index]) == 0
-        batch.commit(path, batch.lengths[index][0])
+        batch.commit(path)
     batch.flush()
     first, second = receiver.recv(2_000), receiver.recv(2_000)
     assert first == second
