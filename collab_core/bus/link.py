@@ -47,6 +47,10 @@ bus: what its members type is looked for in the journal, as if there were no bus
 UNSURE_SECONDS: Final = 120.0
 """So long after another node was heard, members may come from it with what was lost with it."""
 
+ANSWER_SECONDS: Final = 2.0
+"""So long after a room was opened here others may have it open and not have answered yet: they are told all the same, or
+what is typed meanwhile gets to them late, and as nobody's."""
+
 _lives = itertools.count(1)
 
 
@@ -82,6 +86,7 @@ class Link:
         self._metrics = metrics
         self._now = clock
         self._number = 0
+        self._answered_by = clock() + ANSWER_SECONDS
         self._origins = Origins()
         self._healing = Healing(dice)
         self._deletions = Deletions(log)
@@ -124,7 +129,7 @@ class Link:
         Most rooms are open on one node, and then nothing is said but that they are: a node that opens the room asks,
         and is answered with what is not committed."""
         self._active()
-        if not self.shared:
+        if not self._may_be_heard:
             self._own.forget_untold()
             return
         for rows in self._own.untold():
@@ -135,7 +140,7 @@ class Link:
 
     def presence(self, people: Sequence[Present]) -> None:
         """These came, went, moved or were renewed here."""
-        if not self.shared:
+        if not self._may_be_heard:
             return
         self._number += 1
         self._say(Presence(self._life, self._number, list(people)))
@@ -170,6 +175,11 @@ class Link:
     def shared(self) -> bool:
         """Whether another node has the room open."""
         return len(self._origins) > 0
+
+    @property
+    def _may_be_heard(self) -> bool:
+        """Whether another node may hear what is said here."""
+        return self.shared or self._now() < self._answered_by
 
     @property
     def behind(self) -> bool:

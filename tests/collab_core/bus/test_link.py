@@ -109,6 +109,19 @@ async def test_an_edit_is_at_the_other_node_at_once_and_saved(house: House) -> N
 
 
 @house_test
+async def test_who_types_before_others_answered_is_heard_by_them_all_the_same(house: House) -> None:
+    ann = await house.person(house.node())
+    second = house.node()
+    house.air.loss = 1.0
+    bob = await house.person(second)
+    house.air.loss = 0.0
+    assert not room_of(second).link.shared, "nobody has answered yet"
+    bob.author.insert(0, "early")
+    await within(0.2, lambda: ann.author.content() == "early")
+    assert house.nodes[0].metrics.bus_heals == 0, "as bob's edit, not as something that was missing"
+
+
+@house_test
 async def test_a_lost_last_message_is_noticed_by_the_next_digest(house: House) -> None:
     ann, bob = await house.pair()
     ann.author.insert(0, "first")
