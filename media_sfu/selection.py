@@ -20,6 +20,11 @@ SPEECH_SECONDS: Final = 0.8
 PAUSE_SECONDS: Final = 0.12
 """Whoever was not loud for so long gives way to whoever is, if all places are taken: the gap between two words is
 mostly shorter, the one between two people's turns mostly longer."""
+TURN_SECONDS: Final = 0.08
+"""The same for whoever began only when the other one had just been heard last, which is how turns are taken. A stop
+consonant is shorter; with the look and the packet that follow, the next one is heard within 120 ms."""
+OVERLAP_SECONDS: Final = 0.1
+"""Of two people's turns, at most: who began earlier talks at the same time as the other."""
 HOLD_SECONDS: Final = 0.2
 """A score stays for so long before it decays: a stop consonant or a short word gap is no reason to lose a place."""
 DECAY: Final = 10.0
@@ -74,6 +79,7 @@ STALE_SECONDS: Final = 0.15
 
 class _Voice:
     __slots__ = (
+        "begun_at",
         "distrusted_until",
         "first_steady_at",
         "floor",
@@ -94,6 +100,8 @@ class _Voice:
         self.heard_at = now
         """When the last packet came that was not silence."""
         self.loud_at = -SPEECH_SECONDS * 10
+        self.begun_at = self.loud_at
+        """When they were loud first, after a silence of `SPEECH_SECONDS`."""
         self.loudness = 0.0
         """Of the last packet, if it was speech; else 0."""
         self.floor = FIRST_FLOOR
@@ -191,6 +199,7 @@ class Selection:
         this.loudness = loudness
         began = now - this.loud_at > SPEECH_SECONDS
         if began:
+            this.begun_at = now
             this.peak = 0.0
         this.loud_at = now
         confirmed = before if before < loudness else loudness
@@ -227,21 +236,23 @@ class Selection:
         for number in challengers:
             if len(order) < self._places:
                 order.append(number)
+            elif not standing[number][0]:
+                break  # nor do those after it speak
             else:
-                weakest = min(order, key=standing.__getitem__)
-                if not self._beats(number, weakest, standing, now):
-                    break
-                order.remove(weakest)
+                beaten = self._beaten_by(number, order, standing, now)
+                if beaten is None:
+                    continue
+                order.remove(beaten)
                 order.append(number)
             voices[number].safe_until = now + SAFE_SECONDS
         # A listener with fewer slots has the first of them. So at each place the same holds as for all: whoever comes
-        # later and clearly beats the weakest before that place changes with it.
+        # later and beats somebody before that place changes with them.
         for place in range(1, len(order)):
-            weakest = min(order[:place], key=standing.__getitem__)
             strongest = max(order[place:], key=standing.__getitem__)
-            if self._beats(strongest, weakest, standing, now):
-                there, here = order.index(weakest), order.index(strongest)
-                order[there], order[here] = strongest, weakest
+            beaten = self._beaten_by(strongest, order[:place], standing, now)
+            if beaten is not None:
+                there, here = order.index(beaten), order.index(strongest)
+                order[there], order[here] = strongest, beaten
                 voices[strongest].safe_until = now + SAFE_SECONDS
         after = tuple(order)
         changed = self._changed or after != self.chosen
@@ -254,6 +265,22 @@ class Selection:
         standings = {number: voice.standing(now) for number, voice in self._lately.items()}
         return frozenset(number for number, (speaks, score) in standings.items() if speaks and score > 0)
 
+    def _beaten_by(
+        self, one: int, holders: Collection[int], standing: dict[int, tuple[bool, float]], now: float
+    ) -> int | None:
+        """Which of `holders`, who come before `one` so far, `one` comes before: the weakest, or whose turn is over."""
+        weakest = min(holders, key=standing.__getitem__)
+        if self._beats(one, weakest, standing, now):
+            return weakest
+        speaks, score = standing[one]
+        voices, this = self._voices, self._voices[one]
+        if not speaks or score == 0 or now - this.loud_at > STALE_SECONDS:
+            return None
+        silent = min(holders, key=lambda number: voices[number].loud_at)
+        loud_at = voices[silent].loud_at
+        takes_turn = now - loud_at > TURN_SECONDS and this.begun_at >= loud_at - OVERLAP_SECONDS
+        return silent if takes_turn and score >= standing[silent][1] - MARGIN else None
+
     def _beats(self, one: int, other: int, standing: dict[int, tuple[bool, float]], now: float) -> bool:
         """Whether `one` comes before `other`, which is before it so far."""
         speaks, score = standing[one]
@@ -262,7 +289,7 @@ class Selection:
             return speaks
         holder = self._voices[other]
         if now - holder.loud_at > PAUSE_SECONDS:
-            # Pausing: whoever speaks at this moment and is not clearly quieter comes before.
+            # Pausing: whoever speaks at this moment and is not quieter comes before.
             return now - self._voices[one].loud_at <= STALE_SECONDS and score >= other_score and score > 0
         safe = other_score > 0 and now < holder.safe_until
         return score >= other_score + (2 * MARGIN if safe else MARGIN)

@@ -169,6 +169,22 @@ def test_a_clearly_louder_one_is_heard_within_60_to_120_ms() -> None:
     assert took[-1] <= 0.3
 
 
+def test_who_begins_as_another_one_ends_is_heard_within_120_ms() -> None:
+    """All places are taken, and all are equally loud."""
+    took = []
+    for seed in range(100):
+        tracks = {n: speech(32, 100 * seed + n) for n in (1, 2)}
+        tracks[8] = between(speech(32, seed + 50), 0.0, 3.0)
+        tracks[9] = between(speech(32, seed), 3.0)
+        room = Room(3, tracks, at_once=True)
+        room.run(4.5)
+        took.append(room.first(9, 3, 2.98) - 2.98)
+    took.sort()
+    assert took[50] <= 0.085
+    assert took[90] <= 0.12
+    assert took[-1] <= 0.3
+
+
 def test_a_clearly_louder_steady_voice_is_heard_within_60_ms() -> None:
     tracks = {n: speech(50, n) for n in range(1, 5)}
     tracks[9] = between(lambda now: (30 + round(now * 50) % 3, True, 80), 3.0)
