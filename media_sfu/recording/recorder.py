@@ -20,8 +20,8 @@ from media_sfu.recording.opus_packet import QUANTUM, RATE
 from media_sfu.recording.uploads import Uploader
 from media_sfu.recording.writer import Ended, Entry, Heard, Joined, Muted, NewSource, Recording, Writer
 
-SEGMENT_SECONDS: Final = 60.0
-"""What a lost machine may cost."""
+SEGMENT_SECONDS: Final = 55.0
+"""With closing and storing the file, a lost machine costs a minute of sound at most."""
 MOST_QUEUED: Final = 16_384
 """Packets between the loop and the thread: six seconds of 50 speakers, some 4 MB. Beyond it they are dropped and
 told."""

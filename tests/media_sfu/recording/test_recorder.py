@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,10 +16,10 @@ from uuid import UUID
 import pytest
 
 from kernel.blobs.folder import FolderBlobs
-from kernel.blobs.port import BlobError, BlobKeyRefused
+from kernel.blobs.port import BlobError, BlobKeyRefused, BlobMissing
 from media_sfu.frame import Frame
 from media_sfu.recording.opus_track import HOLD_SECONDS
-from media_sfu.recording.recorder import STORE_AWAY, Recorder
+from media_sfu.recording.recorder import SEGMENT_SECONDS, STORE_AWAY, Recorder
 from media_sfu.recording.sidecar import Sidecar, read
 from media_sfu.recording.writer import FLUSH_SECONDS, POLL_SECONDS
 from tests.media_sfu.recording.sound import PACKET, RATE, bursts, decode, tone
@@ -93,6 +94,19 @@ async def sidecar(blobs: FolderBlobs, number: int = 7, prefix: str = PREFIX) -> 
     return read(await blobs.get(f"{prefix}/{number}.json"))
 
 
+async def stored(recorder: Recorder, blobs: FolderBlobs, *, number: int = 7, ended: bool = True) -> None:
+    """Wait until all of a recording that has ended is in the store, or (`ended` false) what is finished of it."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            with contextlib.suppress(BlobMissing):
+                told = await sidecar(blobs, number)
+                there = {key.rpartition("/")[2] async for key in blobs.list(PREFIX)}
+                done = bool(told.segments) and {entry.file for entry in told.segments} <= there
+                if done and (told.ended_at is not None) == ended and not recorder.pending:
+                    return
+            await asyncio.sleep(0.01)
+
+
 async def sound(blobs: FolderBlobs, number: int = 7) -> list[array[int]]:
     keys = [key async for key in blobs.list(PREFIX) if key.startswith(f"{PREFIX}/{number}-")]
     return [decode(await blobs.get(key)) for key in keys]
@@ -111,10 +125,10 @@ async def test_segments_play_alone_and_joined_they_keep_the_time(
     say(recorder, clock, tone(1.0), first=following, at=603.0)
     recorder.end(ROOM)
     assert not recorder.recording(ROOM)
-    await until(lambda: blobs.tries >= 13 and not recorder.pending and not recorder.queued)
+    await stored(recorder, blobs)
 
     segments = await sound(blobs)
-    assert [len(part) / RATE for part in segments[:-1]] == [60.0] * 10
+    assert [len(part) / RATE for part in segments[:-1]] == [SEGMENT_SECONDS] * 10
     joined = array("h")
     for part in segments:
         joined.extend(part)
@@ -129,7 +143,7 @@ async def test_segments_play_alone_and_joined_they_keep_the_time(
     assert round(told.ended_at.timestamp() - STARTED) == 604
     assert [entry.ssrc for entry in told.sources] == [0xABCD]
     assert [(entry.segment, entry.start, entry.complete) for entry in told.segments] == [
-        (index, 60.0 * index, True) for index in range(11)
+        (index, SEGMENT_SECONDS * index, True) for index in range(11)
     ]
     assert [entry.file for entry in told.segments][:2] == ["7-00000.opus", "7-00001.opus"]
     assert [(entry.at, entry.seconds) for entry in told.gaps][1][1] == pytest.approx(600.0, abs=0.02)
@@ -140,12 +154,13 @@ async def test_a_tone_over_a_seam_sounds_as_if_there_were_none(
     recorder: Recorder, blobs: Stubborn, clock: Clock
 ) -> None:
     recorder.begin(ROOM, PREFIX)
-    clock.now += 59.005
-    say(recorder, clock, tone(2.0), at=59.005)
+    before = SEGMENT_SECONDS - 0.995
+    clock.now += before
+    say(recorder, clock, tone(2.0), at=before)
     recorder.end(ROOM)
-    await until(lambda: blobs.tries >= 3 and not recorder.pending)
+    await stored(recorder, blobs)
     first, second = await sound(blobs)
-    assert 60.0 <= len(first) / RATE < 60.02
+    assert SEGMENT_SECONDS <= len(first) / RATE < SEGMENT_SECONDS + 0.02
     told = await sidecar(blobs)
     assert told.segments[1].start == pytest.approx(len(first) / RATE, abs=1e-3)
     # 440 Hz: what the second file begins with goes on where the first one ends.
@@ -163,7 +178,8 @@ async def test_several_speakers_have_a_track_each(recorder: Recorder, blobs: Stu
         recorder.frame(UUID(int=2), 3, Frame(index, index * PACKET, False, high), clock.now)
         clock.now += 0.02
     recorder.end(ROOM)
-    await until(lambda: blobs.tries >= 4 and not recorder.pending)
+    for number in (1, 2**32 - 1):
+        await stored(recorder, blobs, number=number)
     keys = [key async for key in blobs.list("")]
     assert keys == [
         f"{PREFIX}/{name}" for name in ("1-00000.opus", "1.json", "4294967295-00000.opus", "4294967295.json")
@@ -184,7 +200,7 @@ async def test_nothing_is_kept_of_who_is_muted(recorder: Recorder, blobs: Stubbo
     say(recorder, clock, tone(1.0), first=following, at=2.0)
     recorder.muted(ROOM, 7, True, clock.now)
     recorder.end(ROOM)
-    await until(lambda: blobs.tries >= 2 and not recorder.pending)
+    await stored(recorder, blobs)
     (heard,) = await sound(blobs)
     first, second = bursts(heard)
     assert abs(first[1] - 1.0) < 0.1
@@ -198,10 +214,10 @@ async def test_a_finished_segment_is_uploaded_while_the_room_goes_on(
 ) -> None:
     recorder.begin(ROOM, PREFIX)
     say(recorder, clock, tone(1.0))
-    clock.now += 60.5  # beyond the end of the segment, and of the time a stalled line has
-    await until(lambda: blobs.tries >= 2 and not recorder.pending)
+    clock.now += SEGMENT_SECONDS + 0.5  # beyond the end of the segment, and of the time a stalled line has
+    await stored(recorder, blobs, ended=False)
     (heard,) = await sound(blobs)
-    assert len(heard) == 60 * RATE
+    assert len(heard) == SEGMENT_SECONDS * RATE
     told = await sidecar(blobs)
     assert told.ended_at is None
     assert [entry.complete for entry in told.segments] == [True]
@@ -268,7 +284,7 @@ async def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_lost_when_
     clock.now += 1.0
     await until(lambda: recorder.trouble(ROOM) is None)
     recorder.end(ROOM)
-    await until(lambda: blobs.tries >= 2 and not recorder.pending)
+    await stored(recorder, blobs)
     (heard,) = await sound(blobs)
     assert [round(begin) for begin, _ in bursts(heard)] == [0, 3]
     assert [entry.text for entry in (await sidecar(blobs)).trouble] == ["cannot write the recording: Not a directory"]
