@@ -286,6 +286,7 @@ async def two(here: Scene, text: str = "hello\n") -> tuple[Person, Person]:
     ana, ben = await here.person("ana"), await here.person("ben")
     ana.type(text)
     await here.flushed()
+    await here.committed()  # or its SAVED comes among what is heard later
     for one in (ana, ben):
         one.receive()
         one.tell({"type": "CODE_UPDATE", "file": "main.py", "baseVersion": one.thin.version})
