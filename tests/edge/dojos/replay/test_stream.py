@@ -21,8 +21,9 @@ from tests.edge.dojos.replay.test_edits import made
 from tests.edge.dojos.replay.test_player import session
 from tests.edge.dojos.replay.writing import ANA, BOB, NOON_MS
 
-OPENS_SECONDS = 0.1
-"""Any point of a long session is there within this."""
+OPENS_SECONDS = 0.4
+"""Any point of a long session is there within this: 0.1 on a machine that does nothing else, which the benchmark
+measures."""
 
 
 async def lines(past: PastDojo, query: str = "") -> list[dict[str, Any]]:
