@@ -160,6 +160,7 @@ async def test_into_a_side_room_the_voice_goes_along(house: House) -> None:
     async with meeting(*house) as (room, _, ben_sees):
         ana, ben = await asyncio.gather(room.talk(room.ana, speaks_as=ANA), room.talk(room.ben, speaks_as=BEN))
         await asyncio.gather(room.hears(ana, {BEN}), room.hears(ben, {ANA}))
+        await until(lambda: ben_sees.number(room.ana) is not None, "that Ana is in")
         number = ben_sees.number(room.ana)
         side = (await room.asked(201, room.ana, "POST", f"{room.path}/rooms", {"name": "Side"}))["roomId"]
         ben_there = await room.sit(room.ben, side)
