@@ -14,6 +14,7 @@ from playwright.async_api import Browser, async_playwright
 from dojo.page import DIST
 from tests.edge.web.account import Accounts, Person
 from tests.edge.web.dojo_window import DojoWindow, agree
+from tests.edge.web.talk_button import ANA, BO, HEARD, standing, talk, wait_voice
 from tests.edge.web.window import RoomWindow
 from tests.running import RunningDojo
 
@@ -146,6 +147,25 @@ async def pair(signed_in: tuple[Company, Pair], at_start: Pair) -> Pair:
     await bo.join(await ana.create("Pair", code="one\ntwo\n"))
     await bo.wait_status("live")
     await ana.wait_role(people.bo.name, "PARTICIPANT")
+    return ana, bo
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def talking(signed_in: tuple[Company, Pair]) -> Pair:
+    """Ana, who hosts, and Bo, who can be heard; in the dojo of the test before, if it has left them so."""
+    ana, bo = signed_in[1]
+    if not all([await standing(window).text_content() == HEARD for window in (ana, bo)]):
+        for window in (ana, bo):
+            await window.page.context.grant_permissions(["microphone"])
+            await window.to_start()
+        await bo.join(await ana.create("Talk", guests=True))
+        await bo.wait_status("live")
+        for window in (ana, bo):
+            await talk(window)
+    for window in (ana, bo):
+        window.complaints.clear()
+    await wait_voice(ana, BO, "speaking")
+    await wait_voice(bo, ANA, "speaking")
     return ana, bo
 
 
