@@ -48,8 +48,8 @@ UNSURE_SECONDS: Final = 120.0
 """So long after another node was heard, members may come from it with what was lost with it."""
 
 ANSWER_SECONDS: Final = 2.0
-"""So long after a room was opened here others may have it open and not have answered yet: they are told all the same, or
-what is typed meanwhile gets to them late, and as nobody's."""
+"""So long after a room was opened here others may have it open and not have answered yet: they are told all the same,
+or what is typed meanwhile gets to them late, and as nobody's."""
 
 _lives = itertools.count(1)
 
