@@ -18,7 +18,7 @@ from kernel.database import scope, speak_for_identity, speak_for_tenant
 from kernel.http.fields import Instant, Secret
 from kernel.http.operation import ANYBODY, SIGNED_IN, Answer, Call, Caller, Operation, PublicCall
 from kernel.http.pagination import Page, PageQuery, page_of
-from kernel.http.problem import not_found
+from kernel.http.problem import not_found, unauthenticated
 from kernel.http.router import ACQUIRE_SECONDS
 from kernel.tokens.authority import Authority
 
@@ -159,6 +159,15 @@ class SessionRoutes:
 
         For browsers, which can set no header on a WebSocket: connect with `?ticket=` within 30 seconds.
         """
+        # This process may not have heard yet that the session has ended, and the live node have: a ticket would be
+        # refused there, where nobody can tell that one has to sign in.
+        ended = await call.db.fetchval(
+            "SELECT revoked_at IS NOT NULL FROM sessions WHERE tenant_id = $1 AND session_id = $2",
+            call.caller.tenant,
+            call.caller.session,
+        )
+        if ended:
+            raise unauthenticated("invalid_token", "the access token is not taken: its session has ended")
         return self._granting.socket_ticket(call.caller)
 
     async def list_sessions(self, call: Call[None, PageQuery]) -> Page[Session]:

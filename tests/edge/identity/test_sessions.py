@@ -84,6 +84,15 @@ async def test_a_ticket_opens_one_socket(api: AccountsApi) -> None:
     assert (await api.post("/api/v1/auth/tickets")).status == 401
 
 
+async def test_an_ended_session_gets_no_ticket_though_its_end_was_not_heard_of_yet(api: AccountsApi) -> None:
+    await api.sign_up("ana@example.com")
+    token = (await api.signed_in("ana@example.com"))["accessToken"]
+    # Nobody rings the bell: processes look by themselves only every few seconds.
+    await api.everything.execute("UPDATE sessions SET revoked_at = now()")
+    refused = await api.post("/api/v1/auth/tickets", None, token=token)
+    assert (refused.status, refused.code) == (401, "invalid_token")
+
+
 async def test_the_keys_that_sign_are_published(api: AccountsApi) -> None:
     await api.sign_up("ana@example.com")
     answer = await api.ask("GET", "/.well-known/jwks.json")
