@@ -61,9 +61,9 @@ async def test_and_takes_the_same_time(database: Database, redis: Redis) -> None
         for _ in range(60):
             known.append(await seconds("ana@example.com"))
             unknown.append(await seconds("eve@example.com"))
-        # One statement more or less would be 0.3 ms of some 4.
-        ratio = statistics.median(unknown) / statistics.median(known)
-        assert 0.75 < ratio < 1.33, ratio
+        # The quicker third of each: whatever else the machine does makes some slower, and none quicker.
+        quick = [statistics.median(sorted(times)[:20]) for times in (known, unknown)]
+        assert 0.7 < quick[1] / quick[0] < 1.4, quick
 
 
 async def test_a_token_is_used_once(api: AccountsApi) -> None:
