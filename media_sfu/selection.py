@@ -273,12 +273,12 @@ class Selection:
         if self._beats(one, weakest, standing, now):
             return weakest
         speaks, score = standing[one]
-        voices, this = self._voices, self._voices[one]
-        if not speaks or score == 0 or now - this.loud_at > STALE_SECONDS:
+        if not speaks or not self._is_heard(one, score, now):
             return None
+        voices = self._voices
         silent = min(holders, key=lambda number: voices[number].loud_at)
         loud_at = voices[silent].loud_at
-        takes_turn = now - loud_at > TURN_SECONDS and this.begun_at >= loud_at - OVERLAP_SECONDS
+        takes_turn = now - loud_at > TURN_SECONDS and voices[one].begun_at >= loud_at - OVERLAP_SECONDS
         return silent if takes_turn and score >= standing[silent][1] - MARGIN else None
 
     def _beats(self, one: int, other: int, standing: dict[int, tuple[bool, float]], now: float) -> bool:
@@ -290,9 +290,13 @@ class Selection:
         holder = self._voices[other]
         if now - holder.loud_at > PAUSE_SECONDS:
             # Pausing: whoever speaks at this moment and is not quieter comes before.
-            return now - self._voices[one].loud_at <= STALE_SECONDS and score >= other_score and score > 0
+            return self._is_heard(one, score, now) and score >= other_score
         safe = other_score > 0 and now < holder.safe_until
         return score >= other_score + (2 * MARGIN if safe else MARGIN)
+
+    def _is_heard(self, one: int, score: float, now: float) -> bool:
+        """Whether `one` says something at this moment, and not by a single click."""
+        return score > 0 and now - self._voices[one].loud_at <= STALE_SECONDS
 
     def _by_size(self, this: _Voice, size: int, now: float) -> float:
         if this.mean_size == 0:
